@@ -1,0 +1,36 @@
+"""Backlit: backpropagation you can see through.
+
+Automatic differentiation and neural networks on one computational graph, run eagerly
+(`bl.Tensor`, `backward()`, `bl.grad`) or as a static graph (`bl.static`).
+
+>>> import backlit as bl
+>>> x = bl.tensor(3.0, requires_grad=True)
+>>> y = x * x + 2 * x
+>>> y.backward()
+>>> x.grad.item()
+8.0
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import ops as _ops
+from .array_api import namespace as _namespace
+from .autodiff import functions as _functions
+from .base.config import enable_grad, no_grad, settings
+from .base.errors import ArgumentError, BacklitError, DtypeError, GradientError, GraphError, ShapeError
+from .graph.tensor import Tensor
+
+__version__ = "0.1.0"
+
+globals().update(_namespace.build())
+
+_LAZY = {"static": ".modes.static", "testing": ".testing", "data": ".data", "linalg": ".array_api.linalg"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(_LAZY[name], __name__)
+    raise AttributeError(f"module 'backlit' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The Array API namespace, made from the registry."""

@@ -1,0 +1,1 @@
+"""Derivatives: the reverse and forward engines and the functions built on them."""

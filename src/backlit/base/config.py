@@ -1,0 +1,98 @@
+"""The two context variables of the library: `config` (settings) and `recording` (is a tape being written?)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of the library; change them for a block with `settings(...)`.
+
+    Attributes:
+        default_dtype: dtype of a Tensor made from Python floats (float32).
+        keep_values: keep the value of every node on the tape, not only those the derivatives need,
+            so that an explanation can show them.
+        check: verify at `backward()` that no saved value was changed in place meanwhile
+            (`BACKLIT_CHECK=1` in the environment; costs a checksum per saved value).
+    """
+
+    default_dtype: np.dtype[Any] = np.dtype(np.float32)
+    keep_values: bool = False
+    check: bool = False
+
+    def __post_init__(self) -> None:
+        dtype = np.dtype(self.default_dtype)
+        if dtype.char not in "fd":
+            raise ArgumentError(
+                f"default_dtype: expected float32 or float64, got {dtype.name}. "
+                "Narrower types are chosen per Tensor with dtype=."
+            )
+        object.__setattr__(self, "default_dtype", dtype)
+
+
+config: ContextVar[Config] = ContextVar(
+    "backlit.config", default=Config(check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"))
+)
+
+
+@contextmanager
+def settings(**changes: Any) -> Iterator[Config]:
+    """Change settings inside a `with` block.
+
+    >>> import backlit as bl
+    >>> with bl.settings(default_dtype=bl.float64):
+    ...     bl.tensor(0.5).dtype
+    dtype('float64')
+    """
+    unknown = set(changes) - set(Config.__dataclass_fields__)
+    if unknown:
+        raise ArgumentError(
+            f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(Config.__dataclass_fields__)}."
+        )
+    token = config.set(replace(config.get(), **changes))
+    try:
+        yield config.get()
+    finally:
+        config.reset(token)
+
+
+#: Is a tape being written? True, False, or (true too) the forward node whose derivative is being recorded,
+#: which then becomes the origin of the nodes made.
+recording: ContextVar[Any] = ContextVar("backlit.recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Inside this block (or function, as a decorator) operations leave no trace on the tape.
+
+    >>> import backlit as bl
+    >>> w = bl.tensor(2.0, requires_grad=True)
+    >>> with bl.no_grad():
+    ...     (w * 3).requires_grad
+    False
+    """
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+@contextmanager
+def enable_grad() -> Iterator[None]:
+    """Turn recording on again inside a `no_grad` block."""
+    token = recording.set(True)
+    try:
+        yield
+    finally:
+        recording.reset(token)

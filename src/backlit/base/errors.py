@@ -1,0 +1,33 @@
+"""The errors Backlit raises. Each message names the thing, what was found, what was expected and the mend."""
+
+from __future__ import annotations
+
+
+class BacklitError(Exception):
+    """Root of every error that Backlit raises on purpose."""
+
+
+class ShapeError(BacklitError, ValueError):
+    """Shapes, axes or indices that do not fit together."""
+
+
+class DtypeError(BacklitError, TypeError):
+    """A dtype that an operation does not take, or two that do not promote."""
+
+
+class ArgumentError(BacklitError, ValueError):
+    """An argument outside what the function accepts."""
+
+
+class GradientError(BacklitError, RuntimeError):
+    """A derivative that does not exist, or was asked for in a way that cannot work."""
+
+
+class GraphError(BacklitError, RuntimeError):
+    """A graph that is not legal, or a value asked of an edge that has none."""
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """`repr(value)` cut to `limit` characters, for use inside an error message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

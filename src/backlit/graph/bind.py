@@ -1,0 +1,354 @@
+"""`bind`: apply an op to inputs, now where they have values, later where they have none. The one way to make a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..base.config import config, recording
+from ..base.dtypes import BOOL, FLOAT, WEAK, DType, promote, scalar_dtype
+from ..base.errors import BacklitError, DtypeError, GraphError, ShapeError, shown
+from ..base.shapes import broadcast
+from ..base.trees import leaves, tree_map
+from .node import Node, caller
+from .opdef import OPS, OpDef, Spec
+from .tensor import Tensor, as_value, edge, wrap
+
+_recording = recording.get
+_NUMPY = (np.ndarray, np.generic)
+
+
+def any_tensor(inputs: Sequence[Any]) -> bool:
+    """Is any of these a Tensor?"""
+    return any(isinstance(x, Tensor) for x in inputs)
+
+
+def bind(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Apply `op` to Tensors, arrays and numbers. Always returns Tensors (a tuple of them for several outputs).
+
+    With values at hand the op's kernel runs at once, and a node is recorded where an input is
+    differentiable; where an input has no value, a node is all that is made.
+    """
+    values: list[Any] = []
+    tracked = False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            if x.node is not None:
+                tracked = True
+                if x.value is None:
+                    return bind_symbolic(op, inputs, params)
+            values.append(x.value)
+        elif type(x) in WEAK or x is None:
+            values.append(x)
+        else:
+            values.append(_constant(op, x))
+    casts = meet(op, values)
+    if casts is not None:
+        inputs = [_cast(x, v, d) for x, v, d in zip(inputs, values, casts, strict=True)]
+        values = [x.value if isinstance(x, Tensor) else x for x in inputs]
+    try:
+        out = op.eval(*values, **params)
+    except BacklitError:
+        raise
+    except Exception as problem:
+        explain_failure(op, values, params, problem)
+    if tracked and not op.unrecorded and (origin := _recording()):
+        return record(op, inputs, values, params, out, origin)
+    if op.results is not None:
+        return op.results(*map(wrap, out)) if op.results is not tuple else tuple(map(wrap, out))
+    return wrap(out)
+
+
+def record(
+    op: OpDef, inputs: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any, origin: Any
+) -> Any:
+    """The Tensor of an op just computed, with its node: the tape is the graph."""
+    if op.nondiff is not None and op.results is None and out.dtype.char not in FLOAT:
+        return wrap(out)
+    sources: list[Any] = []
+    saved = op.saved_inputs
+    keep = config.get().keep_values
+    for i, (x, v) in enumerate(zip(inputs, values, strict=True)):
+        node = x.node if isinstance(x, Tensor) else None
+        if node is None:
+            sources.append(v)
+        else:
+            sources.append(node)
+            if node.value is None and (saved is None or keep or saved[i]):
+                node.value = v
+    if op.results is not None:
+        like: Any = tuple(Spec(o.shape, o.dtype) for o in out)
+        node = Node(op, tuple(sources), params, out if op.saves_out or keep else None, like, caller(), origin)
+        picked = [
+            wrap(o, Node(PICK, (node,), {"index": i}, o if keep else None, like[i], node.place, origin))
+            if o.dtype.char in FLOAT else wrap(o)
+            for i, o in enumerate(out)
+        ]  # fmt: skip
+        return tuple(picked) if op.results is tuple else op.results(*picked)
+    if op.saves_out or keep:
+        return wrap(out, Node(op, tuple(sources), params, out, out, caller(), origin))
+    return wrap(out, Node(op, tuple(sources), params, None, Spec(out.shape, out.dtype), caller(), origin))
+
+
+PICK = OpDef(
+    "pick",
+    lambda outputs, /, *, index: outputs[index],
+    doc="One output of an op that has several.",
+    transpose=lambda g, outputs, *, index: (g,),
+    saves="",
+)
+
+
+# --- values that are not there yet -----------------------------------------------------------------
+
+
+def bind_symbolic(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+    """A node for an op whose inputs have no values yet, its shape and dtype inferred."""
+    if "eager_only" in op.traits:
+        raise GraphError(
+            f"{op.name}: its shape depends on values, so it cannot stand in a graph that has none yet. "
+            "Use an operation whose shape is known, such as bl.where with a mask, or call it eagerly."
+        )
+    items = [x if isinstance(x, Tensor) or type(x) in WEAK or x is None else _constant(op, x) for x in inputs]
+    casts = meet(op, items)
+    if casts is not None:
+        items = [_cast(x, x, d) for x, d in zip(items, casts, strict=True)]
+    spec = infer(op, items, params)
+    sources: list[Any] = []
+    graph = None
+    for x in items:
+        if isinstance(x, Tensor):
+            sources.append(x.value if x.node is None else x.node)
+            if x.node is not None and x.node.graph is not None:
+                if graph is not None and x.node.graph is not graph:
+                    raise GraphError(
+                        f"{op.name}: its inputs belong to two different graphs; {x.node.label} is not of the graph of "
+                        "the others. Build all of them under one `with graph.as_default():`."
+                    )
+                graph = x.node.graph
+        else:
+            sources.append(x)
+    origin = _recording()
+    node = Node(op if origin else _cut(op), tuple(sources), params, None, spec, caller(), origin or None)
+    _enter(graph, node)
+    if op.results is None:
+        return edge(node)
+    picked: list[Tensor] = []
+    for i, s in enumerate(spec):
+        part = Node(PICK, (node,), {"index": i}, None, s, node.place, node.origin)
+        _enter(graph, part)
+        picked.append(edge(part))
+    return tuple(picked) if op.results is tuple else op.results(*picked)
+
+
+def _cut(op: OpDef) -> OpDef:
+    """The op as it stands inside `no_grad()`: the same, and no derivative passes."""
+    twin = OpDef(
+        op.name, op.eval, infer=op.infer, dtypes=op.dtypes, results=op.results, traits="stops",
+        nondiff="it was made inside no_grad()",
+    )  # fmt: skip
+    twin.family, twin.native, twin.composite = op.family, op.native, op.composite
+    return twin
+
+
+def _enter(graph: Any, node: Node) -> None:
+    if graph is not None:
+        node.graph = graph
+        graph.enter(node)
+
+
+def infer(op: OpDef, items: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Shape and dtype of the result from those of the inputs (Tensors, values or specs)."""
+    specs = [Spec(x.shape, x.dtype) if hasattr(x, "shape") else x for x in items]
+    if any(isinstance(s, Spec) and None in s.shape for s in specs):
+        return _infer_open(op, specs, params)
+    return _infer_fixed(op, specs, params)
+
+
+def _infer_fixed(op: OpDef, specs: Sequence[Any], params: dict[str, Any]) -> Any:
+    try:
+        if op.infer is not None:
+            return op.infer(*specs, **params)
+        out = op.eval(*[np.ones(s.shape, s.dtype) if isinstance(s, Spec) else s for s in specs], **params)
+    except BacklitError:
+        raise
+    except Exception as problem:
+        explain_failure(op, specs, params, problem)
+    return tuple(Spec(o.shape, o.dtype) for o in out) if op.results is not None else Spec(out.shape, out.dtype)
+
+
+#: Sizes put in the place of an unknown one. Where the results differ, the size stays unknown.
+_TRIALS = (7, 11)
+
+
+def _infer_open(op: OpDef, specs: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Inference with sizes of None: the rule is asked twice with different sizes in their place."""
+
+    def filled(size: int) -> list[Any]:
+        return [
+            Spec(tuple(size if n is None else n for n in s.shape), s.dtype) if isinstance(s, Spec) else s for s in specs
+        ]
+
+    def merged(a: Spec, b: Spec) -> Spec:
+        return Spec(tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)), a.dtype)  # type: ignore[misc]
+
+    try:
+        one, two = (_infer_fixed(op, filled(size), params) for size in _TRIALS)
+    except BacklitError as problem:
+        shapes = ", ".join(str(s.shape) for s in specs if isinstance(s, Spec))
+        raise type(problem)(f"{problem} (shapes {shapes}; a size of None stands for any batch size)") from None
+    return tuple(map(merged, one, two)) if op.results is not None else merged(one, two)
+
+
+# --- dtypes ----------------------------------------------------------------------------------------
+
+
+def _constant(op: OpDef, x: Any) -> Any:
+    if isinstance(x, _NUMPY):
+        return as_value(x)
+    if isinstance(x, (list, tuple)):
+        return as_value(x)
+    if hasattr(x, "__array__") or hasattr(x, "__dlpack__"):
+        return as_value(np.asarray(x))
+    raise DtypeError(
+        f"{op.name}: cannot take {shown(x)} ({type(x).__name__}) as an input; give a Tensor, an array or a number."
+    )
+
+
+def meet(op: OpDef, values: Sequence[Any]) -> list[DType | None] | None:
+    """Check the dtypes of the inputs; the dtype each must be cast to, or None where all fit as they are."""
+    chars, promotes = op.chars, op.promotes
+    common: DType | None = None
+    clash = weak = False
+    for i, v in enumerate(values):
+        if type(v) in WEAK:
+            weak = True
+            continue
+        if v is None or (promotes is not None and i not in promotes):
+            continue
+        d = v.dtype
+        if common is None:
+            common = d
+        elif d is not common and d != common:
+            clash = True
+    if not clash and not weak and (common is None or common.char in chars):
+        return None
+    if clash:
+        common = promote(*[
+            v.dtype for i, v in enumerate(values)
+            if v is not None and type(v) not in WEAK and (promotes is None or i in promotes)
+        ], where=op.name)  # fmt: skip
+    target = common
+    if weak:
+        for i, v in enumerate(values):
+            if type(v) in WEAK and (promotes is None or i in promotes):
+                found = scalar_dtype(v, target)
+                target = found if target is None else promote(target, found, where=op.name)
+    if target is not None and target.char not in chars:
+        if op.name == "divide" or (
+            common is None and op.dtypes.endswith("floating-point") and target.char not in FLOAT
+        ):
+            target = scalar_dtype(1.0)
+        else:
+            refuse(op, target)
+    casts: list[DType | None] = []
+    needed = False
+    for i, v in enumerate(values):
+        if v is None or (promotes is not None and i not in promotes):
+            casts.append(None)
+        elif type(v) in WEAK:
+            # Beside a Tensor a scalar stays weak; alone it becomes a value.
+            casts.append(target if common is None or op.family != "elementwise" else None)
+            needed = needed or casts[-1] is not None
+        elif v.dtype == target:
+            casts.append(None)
+        else:
+            casts.append(target)
+            needed = True
+    return casts if needed else None
+
+
+def refuse(op: OpDef, dtype: DType) -> None:
+    """Raise the error for a dtype that the op does not take."""
+    if dtype.char in FLOAT:
+        mend = "take bl.real(x) or bl.imag(x)" if dtype.kind == "c" and "real" in op.dtypes else "x.astype(bl.int64)"
+    else:
+        mend = "x.astype(bl.float32)" if dtype.char != BOOL or "floating" in op.dtypes else "x.astype(bl.int64)"
+    raise DtypeError(f"{op.name}: expected {op.dtypes} dtypes, got {dtype.name}; convert, for example {mend}.")
+
+
+def _cast(x: Any, value: Any, dtype: DType | None) -> Any:
+    if dtype is None or value is None:
+        return x if isinstance(x, Tensor) else value
+    if isinstance(x, Tensor):
+        return bind(OPS["astype"], (x,), {"dtype": dtype})
+    return dtype.type(value) if type(value) in WEAK else np.asarray(value).astype(dtype)
+
+
+# --- errors ----------------------------------------------------------------------------------------
+
+
+def explain_failure(op: OpDef, values: Sequence[Any], params: dict[str, Any], problem: Exception) -> Any:
+    """Turn NumPy's complaint into one that names the op and the shapes it was given."""
+    given = ", ".join(f"{v.dtype.name}{v.shape}" if hasattr(v, "shape") else shown(v, 30) for v in values)
+    extra = ", ".join(f"{k}={shown(v, 40)}" for k, v in params.items())
+    message = f"{op.name}({given}{', ' + extra if extra else ''}): "
+    if op.family == "elementwise":
+        broadcast(*[v.shape for v in values if hasattr(v, "shape")], where=op.name)
+    if isinstance(problem, (FloatingPointError, OverflowError, ZeroDivisionError, MemoryError)):
+        raise problem
+    if isinstance(problem, np.linalg.LinAlgError):
+        raise ShapeError(f"{message}{problem}.") from problem
+    kind = DtypeError if isinstance(problem, TypeError) else ShapeError
+    raise kind(f"{message}{str(problem).rstrip('.')}.") from problem
+
+
+# --- ops made of ops -------------------------------------------------------------------------------
+
+
+class Hole:
+    """The place of the i-th Tensor in the arguments kept with a composite node."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+def bind_composite(op: OpDef, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Expand a composite op in place; while a size is still unknown, keep it as one node to be expanded later."""
+    count = len(op.input_names)
+    ready = tuple(wrap(_constant(op, a)) if i < count and isinstance(a, _NUMPY) else a for i, a in enumerate(args))
+    tensors = [t for t in leaves((ready, kwargs)) if isinstance(t, Tensor)]
+    if not any(t.value is None and None in t.shape for t in tensors):
+        out = _function(op)(*ready, **kwargs)
+        return out if isinstance(out, (Tensor, tuple, list)) else wrap(as_value(out))
+    holes = iter(range(len(tensors)))
+    held = tree_map(lambda leaf: Hole(next(holes)) if isinstance(leaf, Tensor) else leaf, (ready, kwargs))
+
+    def spec_of(*specs: Spec, args: Any) -> Any:
+        out = expand(op, [edge(Node(op, (), {}, None, s)) for s in specs], args)
+        return (
+            tuple(Spec(o.shape, o.dtype) for o in out) if isinstance(out, (tuple, list)) else Spec(out.shape, out.dtype)
+        )
+
+    spec = infer(OpDef(op.name, op.eval, infer=spec_of, nondiff="expanded", results=tuple), tensors, {"args": held})
+    several = not isinstance(spec, Spec)
+    deferred = OpDef(
+        op.name, op.eval, composite=op.composite, infer=lambda *_, args: spec, results=tuple if several else None
+    )
+    return bind_symbolic(deferred, tensors, {"args": held})
+
+
+def expand(op: OpDef, tensors: Sequence[Tensor], held: Any) -> Any:
+    """Call the function of a composite node on `tensors`, put where they stood in its arguments."""
+    args, kwargs = tree_map(lambda leaf: tensors[leaf.index] if isinstance(leaf, Hole) else leaf, held)
+    return _function(op)(*args, **kwargs)
+
+
+def _function(op: OpDef) -> Callable[..., Any]:
+    if op.composite is None:
+        raise GraphError(f"op {op.name!r} is not made of other ops.")
+    return op.composite

@@ -1,0 +1,132 @@
+"""The short way through `bind` for ops of one or two inputs: a scalar network spends its life here.
+
+The two functions below do what `bind` and `record` do, unrolled, for the common case (values at
+hand, dtypes that fit); anything else is handed to `bind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..base.config import config, recording
+from ..base.dtypes import FLOAT, INTEGER, WEAK
+from .bind import bind
+from .node import Node, caller
+from .opdef import OpDef, Spec
+from .tensor import Tensor, wrap
+
+_new = object.__new__
+_recording = recording.get
+_config = config.get
+_NUMERIC = FLOAT + INTEGER
+_OPERANDS = (Tensor, np.ndarray, np.generic, list, tuple, *WEAK)
+
+
+def fast_unary(op: OpDef) -> Callable[..., Any]:
+    """The public function of an op with one input and no parameters."""
+    eval, chars, nondiff, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
+    saves_in = op.saved_inputs is None or op.saved_inputs[0]
+
+    def public(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != 1 or kwargs:
+            args = tuple(op.split(args, kwargs)[0])
+        x = args[0]
+        if not isinstance(x, Tensor) or x.value is None or x.value.dtype.char not in chars or op.results is not None:
+            return bind(op, args, {})
+        value, source = x.value, x.node
+        origin = _recording()
+        if source is None or nondiff or not origin:
+            try:
+                return wrap(eval(value))
+            except Exception:
+                return bind(op, args, {})
+        if _config().keep_values:
+            return bind(op, args, {})
+        try:
+            out = eval(value)
+        except Exception:
+            return bind(op, args, {})
+        if saves_in and source.value is None:
+            source.value = value
+        if saves_out or not isinstance(out, np.ndarray):
+            return wrap(out, Node(op, (source,), {}, out, out, caller(), origin))
+        return wrap(out, Node(op, (source,), {}, None, Spec(out.shape, out.dtype), caller(), origin))
+
+    return public
+
+
+def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
+    """The public function of an op with two inputs and no parameters, or its operator (`declines`)."""
+    eval, chars, nondiff, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
+    saves_a, saves_b = op.saved_inputs or (True, True)
+    simple = op.prepare is None and not op.param_names and op.results is None
+
+    def slow(a: Any, b: Any) -> Any:
+        if declines and not (isinstance(a, _OPERANDS) and isinstance(b, _OPERANDS)):
+            return NotImplemented
+        if simple:
+            return bind(op, (a, b), {})
+        inputs, params = op.split((a, b), {})
+        return bind(op, inputs, params)
+
+    def operator(a: Any, b: Any) -> Any:
+        if not simple:
+            return slow(a, b)
+        source_a = source_b = None
+        if isinstance(a, Tensor):
+            x, source_a = a.value, a.node
+            if x is None:
+                return slow(a, b)
+            dtype = x.dtype
+            if isinstance(b, Tensor):
+                y, source_b = b.value, b.node
+                if y is None or y.dtype is not dtype:
+                    return slow(a, b)
+            else:
+                y, kind = b, type(b)
+                if not ((kind is float and dtype.char in FLOAT) or (kind is int and dtype.char in _NUMERIC)):
+                    return slow(a, b)
+        elif isinstance(b, Tensor):
+            x, y, source_b, kind = a, b.value, b.node, type(a)
+            if y is None:
+                return slow(a, b)
+            dtype = y.dtype
+            if not ((kind is float and dtype.char in FLOAT) or (kind is int and dtype.char in _NUMERIC)):
+                return slow(a, b)
+        else:
+            return slow(a, b)
+        if dtype.char not in chars:
+            return slow(a, b)
+        try:
+            out = eval(x, y)
+        except Exception:
+            return slow(a, b)
+        origin = _recording()
+        if (source_a is None and source_b is None) or nondiff or not origin:
+            return wrap(out)
+        if _config().keep_values:
+            return slow(a, b)
+        if source_a is None:
+            source_a = x
+        elif saves_a and source_a.value is None:
+            source_a.value = x
+        if source_b is None:
+            source_b = y
+        elif saves_b and source_b.value is None:
+            source_b.value = y
+        if saves_out or not isinstance(out, np.ndarray):
+            return wrap(out, Node(op, (source_a, source_b), {}, out, out, caller(), origin))
+        return wrap(out, Node(op, (source_a, source_b), {}, None, Spec(out.shape, out.dtype), caller(), origin))
+
+    if declines:
+        return operator
+
+    def public(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != 2 or kwargs:
+            args = tuple(op.split(args, kwargs)[0])
+        return operator(*args)
+
+    return public

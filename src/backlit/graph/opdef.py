@@ -1,0 +1,196 @@
+"""`OpDef`, the record of an op, and the registry. Everything else about an op is derived from its record."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..base.dtypes import CATEGORIES, DType
+from ..base.errors import ArgumentError, GraphError
+
+
+class Spec(NamedTuple):
+    """What is known of a value before it is computed. A size of None is fixed only when the graph is fed."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+Rule = Callable[..., Any]
+Partial = Rule | int | None
+
+
+class OpDef:
+    """One op: how it is computed, what shape it has, how it is differentiated, how it is tested and written.
+
+    The inputs (Tensors) of an op are its positional-only parameters, everything after them is static.
+
+    Facets:
+        eval: the NumPy kernel, `eval(*values, **params)`; the oracle of every other mode.
+        infer: `infer(*specs, **params) -> Spec` (or a tuple of them). Without one, the shape is
+            found by running `eval` on ones.
+        prepare: `prepare(*args, **kwargs) -> (inputs, params)`, the public signature where it differs
+            from `eval`'s: brings axes, shapes and lists of arrays into one canonical form.
+        partials: for elementwise ops, for each input the function `(out, *inputs, **params)` giving the
+            local derivative, or a plain number, or None where the input has no derivative.
+        transpose: for ops linear in each input, for each input the function `(g, *inputs, **params)`
+            giving that input's cotangent, or None; or one function returning a tuple, for variadic ops.
+        vjp: `(g, out, *inputs, **params) -> tuple of cotangents` (None for an input without one). `g` and
+            `out` are tuples where the op has several outputs.
+        nondiff: the reason why no derivative exists.
+        composite: the op is a function of other ops; value, shape and derivative follow from it.
+        saves: names what the derivative needs the values of: "out" and the names of inputs, separated by
+            spaces. What is not named is not kept alive (the rule still sees its shape and dtype).
+        dtypes: the category of dtypes that the inputs may have (`base.dtypes.CATEGORIES`).
+        promotes: which inputs are brought to a common dtype (None: all; () : none).
+        result: dtype of the result: "same" as the inputs', "boolean", or "real" (of complex inputs).
+        traits: "commutative"; "jointly_linear" (linear in all inputs together, as addition is, not in
+            each alone, as a product is); "singular" (a partial may be infinite: where the cotangent is 0
+            the product counts as 0); "eager_only" (the shape depends on values); "stops" (the derivative
+            is cut here on purpose).
+        results: None for one output, else the class (a NamedTuple, or tuple) that holds several.
+        namespace: "" for a name of `backlit` itself, or "linalg", "fft", "random"; "hidden" for an op that
+            has no public function.
+        native, onnx, array_api, latex: scalar expression for fused kernels; the ONNX operator; is it a
+            name of the standard; how a formula prints.
+        samples: what tests draw inputs from. For an elementwise op without parameters, for each input an
+            interval `(low, high)` or a list of them (keep clear of kinks and poles); for all others a
+            function `(rng) -> [(args, kwargs), ...]` of float64 NumPy arguments in the public signature.
+    """
+
+    __slots__ = (
+        "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "latex", "name",
+        "namespace", "native", "nondiff", "onnx", "param_names", "partials", "prepare", "promotes", "public", "result", "results",
+        "samples", "saved_inputs", "saves", "saves_out", "signature", "traits", "transpose", "unrecorded", "vjp",
+    )  # fmt: skip
+
+    name: str
+    eval: Rule
+
+    def __init__(
+        self,
+        name: str,
+        eval: Rule,
+        *,
+        family: str = "general",
+        namespace: str = "",
+        doc: str = "",
+        infer: Rule | None = None,
+        prepare: Rule | None = None,
+        partials: Sequence[Partial] | None = None,
+        transpose: Rule | Sequence[Rule | None] | None = None,
+        vjp: Rule | None = None,
+        nondiff: str | None = None,
+        composite: Rule | None = None,
+        saves: str | None = None,
+        dtypes: str = "any",
+        promotes: Sequence[int] | None = None,
+        result: str = "same",
+        results: type | None = None,
+        traits: str | Sequence[str] = (),
+        native: Rule | None = None,
+        onnx: str | None = None,
+        array_api: bool = False,
+        latex: str | None = None,
+        samples: Any = None,
+    ) -> None:
+        kinds = [k for k in (partials, transpose, vjp, nondiff, composite) if k is not None]
+        if len(kinds) != 1:
+            raise GraphError(
+                f"op {name!r}: give exactly one of partials, transpose, vjp, nondiff, composite; got {len(kinds)}."
+            )
+        if dtypes not in CATEGORIES:
+            raise GraphError(f"op {name!r}: dtypes={dtypes!r} is not one of {', '.join(CATEGORIES)}.")
+        self.name, self.eval, self.family, self.doc = name, eval, family, doc or inspect.getdoc(eval) or ""
+        self.namespace = namespace
+        self.infer, self.prepare = infer, prepare
+        self.partials = tuple(partials) if partials is not None else None
+        self.transpose = transpose if transpose is None or callable(transpose) else tuple(transpose)
+        self.vjp, self.nondiff, self.composite = vjp, nondiff, composite
+        self.dtypes, self.chars = dtypes, CATEGORIES[dtypes]
+        self.promotes = tuple(promotes) if promotes is not None else None
+        self.result, self.results = result, results
+        self.traits = frozenset((traits,) if isinstance(traits, str) else traits)
+        self.native, self.onnx, self.array_api, self.latex = native, onnx, array_api, latex
+        self.samples = samples
+        self.unrecorded = nondiff is not None and (result == "boolean" or "stops" in self.traits)
+        self._read_signature()
+        self._read_saves(saves)
+
+    def _read_signature(self) -> None:
+        source = self.composite or self.prepare or self.eval
+        signature = _signature(source)
+        self.signature = signature
+        evaluated = signature if source is self.eval else _signature(self.eval)
+        params = evaluated.parameters.values()
+        self.input_names = tuple(p.name for p in params if p.kind is p.POSITIONAL_ONLY)
+        static = [p for p in params if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        self.param_names = tuple(p.name for p in static)
+
+    def _read_saves(self, saves: str | None) -> None:
+        if self.nondiff is not None:
+            saves = ""
+        self.saves = saves
+        if saves is None:
+            self.saves_out, self.saved_inputs = True, None
+            return
+        names = saves.split()
+        unknown = [n for n in names if n != "out" and n not in self.input_names]
+        if unknown:
+            raise GraphError(
+                f"op {self.name!r}: saves names {unknown[0]!r}; it may name out, {', '.join(self.input_names)}."
+            )
+        self.saves_out = "out" in names
+        self.saved_inputs = tuple(n in names for n in self.input_names)
+
+    def split(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Arguments of a call as (inputs, params), params complete and in canonical form."""
+        if self.prepare is not None:
+            inputs, params = self.prepare(*args, **kwargs)
+            return inputs, params
+        n = len(self.input_names)
+        if not self.param_names and not kwargs and len(args) == n:
+            return args, {}
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as problem:
+            raise ArgumentError(f"{self.name}{self.signature}: {problem}.") from None
+        bound.apply_defaults()
+        given = bound.arguments
+        return [given[k] for k in self.input_names], {k: given[k] for k in self.param_names}
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return (OPS.__getitem__, (self.name,))
+
+
+def _signature(function: Rule) -> inspect.Signature:
+    """The signature; a ufunc, a built-in or a lambda has only inputs, named x, or x1, x2 and so on."""
+    if isinstance(function, np.ufunc):
+        count = function.nin
+    else:
+        signature = inspect.signature(function)
+        if inspect.isfunction(function) and function.__name__ != "<lambda>":
+            return signature
+        count = len(signature.parameters)
+    names = ["x"] if count == 1 else [f"x{i + 1}" for i in range(count)]
+    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names])
+
+
+#: Every op by its name.
+OPS: dict[str, OpDef] = {}
+
+#: Every public function by its name: the ops' own and the plain ones (creation, inspection).
+PUBLIC: dict[str, Callable[..., Any]] = {}
+
+#: What layers above supply to this one, by name (`backward`): imports go down only.
+SUPPLIED: dict[str, Callable[..., Any]] = {}

@@ -1,0 +1,33 @@
+"""The op records, one file per family. Importing this package fills the registry, and does nothing else."""
+
+from . import (
+    activation,
+    arithmetic,
+    attention,
+    bits,
+    comparison,
+    complex,
+    contraction,
+    control,
+    convolution,
+    creation,
+    exponential,
+    fft,
+    index,
+    linalg,
+    movement,
+    pooling,
+    random,
+    reduce,
+    rounding,
+    scans,
+    sorting,
+    special,
+    trigonometric,
+)
+
+__all__ = [
+    "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control", "convolution",
+    "creation", "exponential", "fft", "index", "linalg", "movement", "pooling", "random", "reduce", "rounding",
+    "scans", "sorting", "special", "trigonometric",
+]  # fmt: skip
