@@ -26,7 +26,7 @@ def push_forward(seeds: Mapping[Node, Any], outputs: Sequence[Node], *, record: 
             if node in seeds:
                 tangents[node] = seeds[node]
                 continue
-            if node not in leading or node.op is LEAF or "stops" in node.op.traits:
+            if node not in leading or node.op is LEAF or node.op.stops:
                 continue
             incoming = [tangents.get(x) if isinstance(x, Node) else None for x in node.inputs or ()]
             if node.op.name == "pick":

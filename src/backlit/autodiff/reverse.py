@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
 
-from ..base.config import config, enable_grad, no_grad, recording
+from ..base.config import config, recording
 from ..base.dtypes import FLOAT
 from ..base.errors import DtypeError, GradientError, ShapeError
+from ..graph.bind import PICK
 from ..graph.node import Node
 from ..graph.opdef import SUPPLIED
 from ..graph.tensor import LEAF, Tensor, as_value, wrap
 from ..graph.walk import ancestors, leading_from
 from ..ops.arithmetic import add
 from ..ops.creation import zeros_of
-from .rules import freed, vjp_of
+from .rules import freed, pull_partials, vjp_of
 
 
 def backpropagate(
@@ -30,55 +32,68 @@ def backpropagate(
         record: do it with Tensors, so that the pass itself can be differentiated (or run later).
         free: let go of inputs and values on the way, so that memory falls as the pass proceeds.
 
-    The work is linear in the number of edges. A target that no seed depends on is absent from the result.
+    A node enters the heap when its first cotangent arrives and leaves it by serial number, newest
+    first: every user of a node is newer than the node, so by then its cotangent is complete. The work
+    is linear in the number of edges walked (times the logarithm of the graph's width). A target that
+    no seed depends on is absent from the result.
     """
-    order = ancestors(seeds)
-    leading = None if targets is None else leading_from(set(targets), order)
-    wanted_nodes = {n for n in order if n.op is LEAF} if targets is None else set(targets)
+    leading = None if targets is None else leading_from(set(targets), ancestors(seeds))
     cotangents: dict[Node, Any] = dict(seeds)
+    heap = [(-node.serial, node) for node in cotangents]
+    heapify(heap)
     found: dict[Node, Any] = {}
-    with enable_grad() if record else no_grad():
-        for node in reversed(order):
-            g = cotangents.pop(node, None)
-            if node in wanted_nodes:
-                if g is not None:
+    token = recording.set(record)
+    quiet = np.errstate(all="ignore")
+    try:
+        quiet.__enter__()
+        while heap:
+            node = heappop(heap)[1]
+            g = cotangents.pop(node)
+            op = node.op
+            if op is LEAF:
+                if targets is None or node in targets:
                     found[node] = g
-            if g is None or node.op is LEAF or "stops" in node.op.traits:
+                continue
+            if targets is not None and node in targets:
+                found[node] = g
+            if op.stops or (leading is not None and node not in leading):
                 continue
             inputs = node.inputs
             if inputs is None:
                 raise freed(node)
-            if leading is not None and node not in leading:
-                continue
-            if node.op.results is not None:
-                g = tuple(zeros_of(s) if part is None else part for part, s in zip(g, node.like, strict=True))
-            if node.op.name == "pick":
-                source = inputs[0]
-                slots = cotangents.get(source) or [None] * len(source.like)
-                i = node.params["index"]
+            if op is PICK:
+                source, i = inputs[0], node.params["index"]
+                slots = cotangents.get(source)
+                if slots is None:
+                    slots = cotangents[source] = [None] * len(source.like)
+                    heappush(heap, (-source.serial, source))
                 slots[i] = g if slots[i] is None else add(slots[i], g)
-                cotangents[source] = slots
             else:
-                wanted = [
-                    isinstance(x, Node) and (leading is None or x in leading) and _has_cotangent(x) for x in inputs
-                ]
-                if any(wanted):
+                if op.results is not None:
+                    g = tuple(zeros_of(s) if part is None else part for part, s in zip(g, node.like, strict=True))
+                if leading is None and not record and op.partials is not None:
+                    parts = pull_partials(node, g)
+                else:
+                    wanted = [isinstance(x, Node) and (leading is None or x in leading) for x in inputs]
                     if record:
                         recording.set(node.origin or node)
                     parts = vjp_of(node, g, wanted, record)
-                    for x, ct in zip(inputs, parts, strict=True):
-                        if ct is not None:
-                            old = cotangents.get(x)
-                            cotangents[x] = ct if old is None else add(old, ct)
+                for x, ct in zip(inputs, parts):  # noqa: B905 (of equal length by the rules)
+                    if ct is not None:
+                        old = cotangents.get(x)
+                        if old is None:
+                            cotangents[x] = ct
+                            heappush(heap, (-x.serial, x))
+                        else:
+                            cotangents[x] = add(old, ct) if record else old + ct
             if free:
                 node.inputs = None
                 if node not in seeds:
                     node.value = None
+    finally:
+        quiet.__exit__(None, None, None)
+        recording.reset(token)
     return found
-
-
-def _has_cotangent(x: Node) -> bool:
-    return x.op.results is not None or x.like.dtype.char in FLOAT
 
 
 def seed_for(y: Tensor, cotangent: Any, where: str) -> Any:

@@ -13,8 +13,7 @@ from ..graph.bind import bind
 from ..graph.node import Node
 from ..graph.opdef import OPS
 from ..graph.tensor import Tensor, edge, leaf_node, wrap
-from ..graph.walk import ancestors
-from ..ops.arithmetic import add, guarded_multiply, multiply
+from ..ops.arithmetic import add, guarded_multiply, guarded_product, multiply
 from ..ops.complex import conj, real
 from ..ops.creation import zeros_of
 from ..ops.movement import broadcast_to, reshape
@@ -78,15 +77,15 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequen
     args = arguments(node, as_edges)
     if op.partials is not None:
         out = result(node, as_edges)
-        times = guarded_multiply if "singular" in op.traits else multiply
+        times = guarded_multiply if op.singular else multiply
         cotangents: list[Any] = []
         for i, partial in enumerate(op.partials):
-            if not wanted[i] or partial is None:
+            if not wanted[i] or partial is None or partial == 0:
                 cotangents.append(None)
                 continue
             d = partial(out, *args, **params) if callable(partial) else partial
             if type(d) is int:
-                ct = g if d == 1 else -g
+                ct = g if d == 1 else g * d
             else:
                 if (getattr(d, "dtype", None) is not None and d.dtype.char in COMPLEX) or type(d) is complex:
                     d = conj(d)
@@ -112,6 +111,29 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequen
     ]
 
 
+def pull_partials(node: Node, g: Any) -> list[Any]:
+    """`vjp_of` on arrays for ops with partials, unrolled: a scalar network spends its backward pass here."""
+    op, params, inputs = node.op, node.params, node.inputs
+    args = arguments(node, False)
+    out = node if node.value is None else node.value
+    cotangents: list[Any] = []
+    for x, partial in zip(inputs, op.partials):  # type: ignore[arg-type]  # noqa: B905 (one for each input)
+        if x.__class__ is not Node or partial is None or partial.__class__ is int and partial == 0:
+            cotangents.append(None)
+            continue
+        if partial.__class__ is int:
+            ct = g if partial == 1 else g * partial
+        else:
+            d = partial(out, *args, **params) if params else partial(out, *args)
+            if d.__class__ is complex or d.__class__ is not float and d.dtype.char in COMPLEX:
+                d = d.conjugate()
+            ct = guarded_product(g, d) if op.singular else g * d
+        if ct.shape != x.like.shape or ct.dtype.char in COMPLEX:
+            ct = fit(ct, x)
+        cotangents.append(ct)
+    return cotangents
+
+
 def fit(ct: Any, x: Any) -> Any:
     """A cotangent in the shape of the input `x`, and real where that is real."""
     if ct.shape != x.shape:
@@ -133,14 +155,14 @@ def jvp_of(node: Node, tangents: Sequence[Any]) -> Any:
     moving = [i for i, t in enumerate(tangents) if t is not None]
     if op.partials is not None:
         out = edge(node)
-        times = guarded_multiply if "singular" in op.traits else multiply
+        times = guarded_multiply if op.singular else multiply
         total: Any = None
         for i in moving:
             partial = op.partials[i]
-            if partial is None:
+            if partial is None or partial == 0:
                 continue
             d = partial(out, *args, **params) if callable(partial) else partial
-            term = (tangents[i] if d == 1 else -tangents[i]) if type(d) is int else times(tangents[i], d)
+            term = (tangents[i] if d == 1 else tangents[i] * d) if type(d) is int else times(tangents[i], d)
             total = term if total is None else add(total, term)
         return None if total is None else widen(total, node)
     if op.transpose is not None:
@@ -188,6 +210,3 @@ def _transposed_vjp(node: Node, tangents: Sequence[Any], moving: Sequence[int]) 
     found = backpropagate(start, seeds, record=True) if start else {}
     outs = tuple(found[s] if found.get(s) is not None else wrap(np.zeros(s.shape, s.dtype)) for s in seeds)
     return outs if several else outs[0]
-
-
-__all__ = ["ancestors", "arguments", "fit", "freed", "jvp_of", "result", "unbroadcast", "vjp_of", "widen"]

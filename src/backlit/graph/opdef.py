@@ -68,7 +68,7 @@ class OpDef:
     __slots__ = (
         "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "latex", "name",
         "namespace", "native", "nondiff", "onnx", "param_names", "partials", "prepare", "promotes", "public", "result", "results",
-        "samples", "saved_inputs", "saves", "saves_out", "signature", "traits", "transpose", "unrecorded", "vjp",
+        "samples", "saved_inputs", "saves", "saves_out", "signature", "singular", "stops", "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
 
     name: str
@@ -120,7 +120,8 @@ class OpDef:
         self.traits = frozenset((traits,) if isinstance(traits, str) else traits)
         self.native, self.onnx, self.array_api, self.latex = native, onnx, array_api, latex
         self.samples = samples
-        self.unrecorded = nondiff is not None and (result == "boolean" or "stops" in self.traits)
+        self.singular, self.stops = "singular" in self.traits, "stops" in self.traits
+        self.unrecorded = nondiff is not None and (result == "boolean" or self.stops)
         self._read_signature()
         self._read_saves(saves)
 

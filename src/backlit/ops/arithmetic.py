@@ -31,16 +31,19 @@ negative = elementwise(
 )  # fmt: skip
 
 
-def _guarded(x1: Any, x2: Any, /) -> Any:
+def guarded_product(x1: Any, x2: Any, /) -> Any:
+    """The product, and 0 where `x1` is 0, whatever `x2` is; on NumPy values."""
+    if not isinstance(x1, np.ndarray) and not isinstance(x2, np.ndarray):
+        return x1 * x2 if x1 else x1
     product = x1 * x2
     if np.isfinite(product).all():
         return product
-    return np.where(x1 == 0, product.dtype.type(0), product)[()]
+    return np.where(x1 == 0, product.dtype.type(0), product)
 
 
 guarded_multiply = elementwise(
     "guarded_multiply",
     "x1 · x2, and 0 where x1 is 0, whatever x2 is: a path that carries nothing adds nothing, even across a singularity.",
-    eval=_guarded, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2", traits="singular",
+    eval=guarded_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2", traits="singular",
     dtypes="floating-point", namespace="hidden", latex="{0} \\cdot {1}",
 )  # fmt: skip
