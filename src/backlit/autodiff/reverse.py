@@ -18,7 +18,8 @@ from ..graph.tensor import LEAF, Tensor, as_value, wrap
 from ..graph.walk import ancestors, leading_from
 from ..ops.arithmetic import add
 from ..ops.creation import zeros_of
-from .rules import freed, pull_partials, vjp_of
+from .pull import pull_for
+from .rules import freed, vjp_of
 
 
 def backpropagate(
@@ -71,8 +72,11 @@ def backpropagate(
             else:
                 if op.results is not None:
                     g = tuple(zeros_of(s) if part is None else part for part, s in zip(g, node.like, strict=True))
-                if leading is None and not record and op.partials is not None:
-                    parts = pull_partials(node, g)
+                if leading is None and not record:
+                    pull = op.pull
+                    if pull is None:
+                        pull = op.pull = pull_for(op)
+                    parts = pull(node, inputs, g)
                 else:
                     wanted = [isinstance(x, Node) and (leading is None or x in leading) for x in inputs]
                     if record:
@@ -101,6 +105,8 @@ def seed_for(y: Tensor, cotangent: Any, where: str) -> Any:
     if y.dtype.char not in FLOAT:
         raise DtypeError(f"{where}: expected a floating-point output, got {y.dtype.name}; it has no derivative.")
     if cotangent is None:
+        if isinstance(y.value, np.generic):
+            return y.value.dtype.type(1)
         if None in y.shape or y.size != 1:
             raise GradientError(
                 f"{where}: the output has shape {y.shape}, not one element; reduce it to a scalar (for example "

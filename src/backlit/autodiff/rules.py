@@ -13,7 +13,7 @@ from ..graph.bind import bind
 from ..graph.node import Node
 from ..graph.opdef import OPS
 from ..graph.tensor import Tensor, edge, leaf_node, wrap
-from ..ops.arithmetic import add, guarded_multiply, guarded_product, multiply
+from ..ops.arithmetic import add, guarded_multiply, multiply
 from ..ops.complex import conj, real
 from ..ops.creation import zeros_of
 from ..ops.movement import broadcast_to, reshape
@@ -109,29 +109,6 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequen
         fit(ct, x) if w and ct is not None else None
         for ct, x, w in zip(found, node.inputs, wanted, strict=True)  # type: ignore[arg-type]
     ]
-
-
-def pull_partials(node: Node, g: Any) -> list[Any]:
-    """`vjp_of` on arrays for ops with partials, unrolled: a scalar network spends its backward pass here."""
-    op, params, inputs = node.op, node.params, node.inputs
-    args = arguments(node, False)
-    out = node if node.value is None else node.value
-    cotangents: list[Any] = []
-    for x, partial in zip(inputs, op.partials):  # type: ignore[arg-type]  # noqa: B905 (one for each input)
-        if x.__class__ is not Node or partial is None or partial.__class__ is int and partial == 0:
-            cotangents.append(None)
-            continue
-        if partial.__class__ is int:
-            ct = g if partial == 1 else g * partial
-        else:
-            d = partial(out, *args, **params) if params else partial(out, *args)
-            if d.__class__ is complex or d.__class__ is not float and d.dtype.char in COMPLEX:
-                d = d.conjugate()
-            ct = guarded_product(g, d) if op.singular else g * d
-        if ct.shape != x.like.shape or ct.dtype.char in COMPLEX:
-            ct = fit(ct, x)
-        cotangents.append(ct)
-    return cotangents
 
 
 def fit(ct: Any, x: Any) -> Any:

@@ -67,7 +67,7 @@ class OpDef:
 
     __slots__ = (
         "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "latex", "name",
-        "namespace", "native", "nondiff", "onnx", "param_names", "partials", "prepare", "promotes", "public", "result", "results",
+        "namespace", "native", "nondiff", "onnx", "param_names", "partials", "prepare", "promotes", "public", "pull", "result", "results",
         "samples", "saved_inputs", "saves", "saves_out", "signature", "singular", "stops", "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
 
@@ -122,6 +122,8 @@ class OpDef:
         self.samples = samples
         self.singular, self.stops = "singular" in self.traits, "stops" in self.traits
         self.unrecorded = nondiff is not None and (result == "boolean" or self.stops)
+        #: The backward pass through this op on arrays, unrolled when first needed (autodiff/pull.py).
+        self.pull: Any = None
         self._read_signature()
         self._read_saves(saves)
 

@@ -1,0 +1,109 @@
+"""The short way back through elementwise ops on arrays: the twin, in the backward pass, of `graph/fast.py`.
+
+`pull_for(op)` unrolls `vjp_of` for an op with one or two inputs and no parameters. A scalar network
+spends its backward pass here; everything else is handed to `vjp_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..base.dtypes import COMPLEX
+from ..graph.node import Node
+from ..graph.opdef import OpDef
+from ..ops.arithmetic import guarded_product
+from .rules import fit, vjp_of
+
+Pull = Callable[[Node, Any, Any], Sequence[Any]]
+
+_ndarray = np.ndarray
+
+
+def general(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
+    """The cotangents of all inputs that are nodes, by the op's rule on arrays."""
+    return vjp_of(node, g, [x.__class__ is Node for x in inputs], False)
+
+
+def pull_for(op: OpDef) -> Pull:
+    """The function `(node, inputs, g) -> cotangents` for nodes of this op."""
+    if op.partials is None or op.param_names or op.results is not None or len(op.partials) > 2:
+        return general
+    factors = [_factor(p, op.singular) for p in op.partials]
+    if len(factors) == 1:
+        return _unary(factors[0])
+    return _binary(*factors)
+
+
+def _factor(partial: Any, singular: bool) -> Callable[..., Any] | None:
+    """The function `(g, out, *inputs) -> g times the partial`; None where that is zero."""
+    if partial is None or partial == 0:
+        return None
+    if partial == 1:
+        return lambda g, *_: g
+    if not callable(partial):
+        return lambda g, *_: g * partial
+    if singular:
+        return lambda g, *values: guarded_product(g, _conjugated(partial(*values)))
+    return lambda g, *values: g * _conjugated(partial(*values))
+
+
+def _conjugated(d: Any) -> Any:
+    cls = d.__class__
+    if cls is float or cls is np.float32 or cls is np.float64 or cls is int or d.dtype.char not in COMPLEX:
+        return d
+    return d.conjugate()
+
+
+def _unary(factor: Callable[..., Any] | None) -> Pull:
+    if factor is None:
+        return lambda node, inputs, g: (None,)
+
+    def pull(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
+        x = inputs[0]
+        out, value = node.value, x.value
+        ct = factor(g, node if out is None else out, x if value is None else value)
+        if ct.__class__ is g.__class__ and (ct.__class__ is not _ndarray or _fits(ct, x)):
+            return (ct,)
+        return (fit(ct, x),)
+
+    return pull
+
+
+def _binary(first: Callable[..., Any] | None, second: Callable[..., Any] | None) -> Pull:
+    def pull(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
+        a, b = inputs
+        out = node.value
+        if out is None:
+            out = node
+        x = y = None
+        if a.__class__ is Node:
+            x = a.value
+            if x is None:
+                x = a
+        else:
+            x = a
+        if b.__class__ is Node:
+            y = b.value
+            if y is None:
+                y = b
+        else:
+            y = b
+        one = two = None
+        if a.__class__ is Node and first is not None:
+            one = first(g, out, x, y)
+            if one.__class__ is not g.__class__ or (one.__class__ is _ndarray and not _fits(one, a)):
+                one = fit(one, a)
+        if b.__class__ is Node and second is not None:
+            two = second(g, out, x, y)
+            if two.__class__ is not g.__class__ or (two.__class__ is _ndarray and not _fits(two, b)):
+                two = fit(two, b)
+        return one, two
+
+    return pull
+
+
+def _fits(ct: Any, x: Node) -> bool:
+    return ct.shape == x.like.shape and ct.dtype.char not in COMPLEX
