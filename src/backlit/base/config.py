@@ -14,6 +14,9 @@ import numpy as np
 from .errors import ArgumentError
 
 
+_FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """Settings of the library; change them for a block with `settings(...)`.
@@ -26,7 +29,7 @@ class Config:
             (`BACKLIT_CHECK=1` in the environment; costs a checksum per saved value).
     """
 
-    default_dtype: np.dtype[Any] = np.dtype(np.float32)
+    default_dtype: np.dtype[Any] = _FLOAT32
     keep_values: bool = False
     check: bool = False
 
@@ -40,9 +43,8 @@ class Config:
         object.__setattr__(self, "default_dtype", dtype)
 
 
-config: ContextVar[Config] = ContextVar(
-    "backlit.config", default=Config(check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"))
-)
+_INITIAL = Config(check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"))
+config: ContextVar[Config] = ContextVar("backlit.config", default=_INITIAL)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def broadcast(*shapes: Shape, where: str = "broadcasting") -> Shape:
             if a != b and a != 1 and b != 1:
                 raise ShapeError(
                     f"{where}: shapes {' and '.join(map(str, shapes))} do not broadcast: {a} meets {b}. "
-                    "Aligned at the right, two sizes must be equal or one of them 1; reshape or expand_dims one operand."
+                    "Aligned at the right, two sizes must be equal or one of them 1; reshape or expand one of them."
                 )
             merged.append(b if a == 1 else a)
         result = tuple(merged)
