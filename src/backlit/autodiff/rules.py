@@ -111,6 +111,10 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequen
     ]
 
 
+def _conjugated(d: Any) -> Any:
+    return conj(d) if hasattr(d, "dtype") and d.dtype.char in COMPLEX else d
+
+
 def fit(ct: Any, x: Any) -> Any:
     """A cotangent in the shape of the input `x`, and real where that is real."""
     if ct.shape != x.shape:

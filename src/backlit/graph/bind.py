@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..base.config import config, recording
 from ..base.dtypes import BOOL, FLOAT, WEAK, DType, promote, scalar_dtype
-from ..base.errors import BacklitError, DtypeError, GraphError, ShapeError, shown
+from ..base.errors import ArgumentError, BacklitError, DtypeError, GraphError, ShapeError, shown
 from ..base.shapes import broadcast
 from ..base.trees import leaves, tree_map
 from .node import Node, caller
@@ -290,7 +290,7 @@ def _cast(x: Any, value: Any, dtype: DType | None) -> Any:
 # --- errors ----------------------------------------------------------------------------------------
 
 
-def explain_failure(op: OpDef, values: Sequence[Any], params: dict[str, Any], problem: Exception) -> Any:
+def explain_failure(op: OpDef, values: Sequence[Any], params: dict[str, Any], problem: Exception) -> NoReturn:
     """Turn NumPy's complaint into one that names the op and the shapes it was given."""
     given = ", ".join(f"{v.dtype.name}{v.shape}" if hasattr(v, "shape") else shown(v, 30) for v in values)
     extra = ", ".join(f"{k}={shown(v, 40)}" for k, v in params.items())
@@ -300,7 +300,7 @@ def explain_failure(op: OpDef, values: Sequence[Any], params: dict[str, Any], pr
     if isinstance(problem, (FloatingPointError, OverflowError, ZeroDivisionError, MemoryError)):
         raise problem
     if isinstance(problem, np.linalg.LinAlgError):
-        raise ShapeError(f"{message}{problem}.") from problem
+        raise ArgumentError(f"{message}{problem}.") from problem
     kind = DtypeError if isinstance(problem, TypeError) else ShapeError
     raise kind(f"{message}{str(problem).rstrip('.')}.") from problem
 

@@ -21,9 +21,7 @@ class Op(OpDef):
     Python's operators, and declines operands it does not know.
     """
 
-    __slots__ = ("operator",)
-
-    public: Callable[..., Any]
+    __slots__ = ()
 
     def __init__(self, name: str, eval: Rule, **facets: Any) -> None:
         super().__init__(name, eval, **facets)

@@ -67,13 +67,16 @@ class OpDef:
 
     __slots__ = (
         "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "latex",
-        "name", "namespace", "native", "nondiff", "onnx", "param_names", "partials", "prepare", "promotes", "public",
-        "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out", "signature", "singular",
+        "name", "namespace", "native", "nondiff", "onnx", "operator", "param_names", "partials", "prepare",
+        "promotes", "public", "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out", "signature", "singular",
         "stops", "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
 
     name: str
     eval: Rule
+    #: The function users see, and the one Python's operators call (see `op.Op`).
+    public: Callable[..., Any]
+    operator: Callable[..., Any]
 
     def __init__(
         self,
