@@ -15,7 +15,7 @@ from ..base.dtypes import COMPLEX
 from ..graph.node import Node
 from ..graph.opdef import OpDef
 from ..ops.arithmetic import guarded_product
-from .rules import fit, vjp_of
+from .rules import conjugated, fit, vjp_of
 
 Pull = Callable[[Node, Any, Any], Sequence[Any]]
 
@@ -46,15 +46,8 @@ def _factor(partial: Any, singular: bool) -> Callable[..., Any] | None:
     if not callable(partial):
         return lambda g, *_: g * partial
     if singular:
-        return lambda g, *values: guarded_product(g, _conjugated(partial(*values)))
-    return lambda g, *values: g * _conjugated(partial(*values))
-
-
-def _conjugated(d: Any) -> Any:
-    cls = d.__class__
-    if cls is float or cls is np.float32 or cls is np.float64 or cls is int or d.dtype.char not in COMPLEX:
-        return d
-    return d.conjugate()
+        return lambda g, *values: guarded_product(g, conjugated(partial(*values)))
+    return lambda g, *values: g * conjugated(partial(*values))
 
 
 def _unary(factor: Callable[..., Any] | None) -> Pull:

@@ -111,8 +111,14 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequen
     ]
 
 
-def _conjugated(d: Any) -> Any:
-    return conj(d) if hasattr(d, "dtype") and d.dtype.char in COMPLEX else d
+def conjugated(d: Any) -> Any:
+    """A partial as it enters a cotangent: conjugated where it is complex."""
+    cls = d.__class__
+    if cls is float or cls is np.float32 or cls is np.float64 or cls is int:
+        return d
+    if cls is complex:
+        return d.conjugate()
+    return conj(d) if d.dtype.char in COMPLEX else d
 
 
 def fit(ct: Any, x: Any) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 
 from .errors import ArgumentError
 
-
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 
 

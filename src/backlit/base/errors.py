@@ -27,6 +27,14 @@ class GraphError(BacklitError, RuntimeError):
     """A graph that is not legal, or a value asked of an edge that has none."""
 
 
+class DataError(BacklitError, ValueError):
+    """A file of data that cannot be read as what it should be, or cannot be had."""
+
+
+class MissingExtra(BacklitError, ImportError):
+    """An optional package that is needed here and not installed."""
+
+
 def shown(value: object, limit: int = 80) -> str:
     """`repr(value)` cut to `limit` characters, for use inside an error message."""
     text = repr(value)

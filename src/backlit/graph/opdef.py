@@ -68,8 +68,8 @@ class OpDef:
     __slots__ = (
         "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "latex",
         "name", "namespace", "native", "nondiff", "onnx", "operator", "param_names", "partials", "prepare",
-        "promotes", "public", "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out", "signature", "singular",
-        "stops", "traits", "transpose", "unrecorded", "vjp",
+        "promotes", "public", "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out", "signature",
+        "singular", "stops", "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
 
     name: str
