@@ -1,0 +1,77 @@
+# All of this works on a machine that has only Python (3.11 or newer), pip and make: each goal first makes the
+# environment it needs, and makes it anew when pyproject.toml changes.
+#
+#   make run          train a network on scikit-learn's handwritten digits (DATA=mnist: on MNIST)
+#   make test         the whole test suite, with coverage; ONLY="tests/ops -k conv" for a part of it
+#   make check        style, types, and the import law
+#   make test-peers   cross-checks against PyTorch and JAX, in an environment of their own
+#   make bench        speed beside PyTorch and JAX
+#   make docs         the documentation, its examples executed
+#   make gallery      every example, with its pictures
+#   make stubs        the type stubs of the generated functions, after a change of their signatures
+#   make wheel        dist/backlit-*.whl
+
+PYTHON ?= python3
+ENV := .venv
+PEERS := .venv-peers
+BIN := $(ENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+DATA ?= digits
+
+.PHONY: run test check test-peers bench docs gallery stubs wheel clean
+.DEFAULT_GOAL := test
+
+run: $(ENV)/.train
+	$(BIN)/backlit train --data $(DATA)
+
+# One thread for BLAS: each of the two test processes has a core of its own.
+test: $(ENV)/.dev
+ifdef ONLY
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest $(ONLY)
+else
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov=backlit --cov-report=term:skip-covered
+endif
+
+check: $(ENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+test-peers: $(PEERS)/.compare
+	OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
+
+# Some machines set OPENBLAS_CORETYPE to a core older than their own, which halves NumPy's matrix products.
+bench: $(PEERS)/.compare
+	env -u OPENBLAS_CORETYPE $(PEERS)/bin/python bench/eager.py
+	$(PEERS)/bin/python tools/import_time.py
+
+docs: $(ENV)/.docs
+	$(BIN)/mkdocs build --strict
+
+gallery: $(ENV)/.train
+	$(BIN)/backlit gallery --all
+
+stubs: $(ENV)/.dev
+	$(BIN)/python tools/stubs.py
+
+wheel: $(ENV)/.made
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(ENV) $(PEERS) build dist site htmlcov .coverage* .pytest_cache .ruff_cache .hypothesis
+
+# --- environments: a stamp file in each says what is installed --------------------------------------
+
+$(ENV)/.made:
+	$(PYTHON) -m venv $(ENV)
+	@touch $@
+
+$(ENV)/.train $(ENV)/.dev $(ENV)/.docs: $(ENV)/.%: $(ENV)/.made pyproject.toml
+	$(BIN)/python $(PIP) -e '.[$*]'
+	@touch $@
+
+$(PEERS)/.compare: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python $(PIP) -e '.[compare]'
+	@touch $@
