@@ -76,7 +76,7 @@ def record(
             sources.append(v)
         else:
             sources.append(node)
-            if node.value is None and (saved is None or keep or saved[i]):
+            if node.value is None and (saved is None or keep or (saved[i] if i < len(saved) else op.saves_rest)):
                 node.value = v
     if op.results is not None:
         like: Any = tuple(Spec(o.shape, o.dtype) for o in out)

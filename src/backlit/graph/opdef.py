@@ -47,7 +47,8 @@ class OpDef:
         nondiff: the reason why no derivative exists.
         composite: the op is a function of other ops; value, shape and derivative follow from it.
         saves: names what the derivative needs the values of: "out" and the names of inputs, separated by
-            spaces. What is not named is not kept alive (the rule still sees its shape and dtype).
+            spaces; of `*arrays` all or none. What is not named is not kept alive (the rule still sees its shape
+            and dtype).
         dtypes: the category of dtypes that the inputs may have (`base.dtypes.CATEGORIES`).
         promotes: which inputs are brought to a common dtype (None: all; () : none).
         result: dtype of the result: "same" as the inputs', "boolean", or "real" (of complex inputs).
@@ -68,8 +69,8 @@ class OpDef:
     __slots__ = (
         "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "latex",
         "name", "namespace", "native", "nondiff", "onnx", "operator", "param_names", "partials", "prepare",
-        "promotes", "public", "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out", "signature",
-        "singular", "stops", "traits", "transpose", "unrecorded", "vjp",
+        "promotes", "public", "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out",
+        "saves_rest", "signature", "singular", "stops", "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
 
     name: str
@@ -141,20 +142,27 @@ class OpDef:
         static = [p for p in params if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         self.param_names = tuple(p.name for p in static)
 
+    @property
+    def _rest(self) -> str:
+        """The name of the `*arrays` of a kernel with any number of inputs; empty where there is none."""
+        params = _signature(self.eval).parameters.values()
+        return next((p.name for p in params if p.kind is p.VAR_POSITIONAL), "")
+
     def _read_saves(self, saves: str | None) -> None:
         if self.nondiff is not None:
             saves = ""
         self.saves = saves
         if saves is None:
-            self.saves_out, self.saved_inputs = True, None
+            self.saves_out, self.saves_rest, self.saved_inputs = True, True, None
             return
         names = saves.split()
-        unknown = [n for n in names if n != "out" and n not in self.input_names]
+        unknown = [n for n in names if n != "out" and n not in (*self.input_names, self._rest)]
         if unknown:
             raise GraphError(
                 f"op {self.name!r}: saves names {unknown[0]!r}; it may name out, {', '.join(self.input_names)}."
             )
         self.saves_out = "out" in names
+        self.saves_rest = self._rest in names
         self.saved_inputs = tuple(n in names for n in self.input_names)
 
     def split(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
