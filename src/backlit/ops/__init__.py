@@ -11,6 +11,7 @@ from . import (
     control,
     convolution,
     creation,
+    einsum,
     exponential,
     fft,
     index,
@@ -28,6 +29,6 @@ from . import (
 
 __all__ = [
     "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control", "convolution",
-    "creation", "exponential", "fft", "index", "linalg", "movement", "pooling", "random", "reduce", "rounding",
-    "scans", "sorting", "special", "trigonometric",
+    "creation", "einsum", "exponential", "fft", "index", "linalg", "movement", "pooling", "random", "reduce",
+    "rounding", "scans", "sorting", "special", "trigonometric",
 ]  # fmt: skip
