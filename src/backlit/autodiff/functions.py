@@ -6,8 +6,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..base.dtypes import FLOAT
 from ..base.errors import ArgumentError, DtypeError, GradientError, ShapeError, shown
 from ..base.trees import leaves, leaves_with_paths, rebuild, same_structure
@@ -44,7 +42,7 @@ class Linearized:
         reached = ancestors([y.node for y in self.outputs if y.node is not None], own)
         #: Does anything outside want derivatives of this too? Then the derivative itself is recorded.
         self.record = any(
-            (n.op is LEAF and n not in own) or n.value is None and n.op is LEAF for n in reached
+            (n.op is LEAF and n not in own) or (n.value is None and n.op is LEAF) for n in reached
         ) or any(t.node is not None and t.node.op is not LEAF for t in self.inputs)
 
     def _leaf(self, x: Any, path: str) -> Tensor:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Config:
     default_dtype: np.dtype[Any] = _FLOAT32
     keep_values: bool = False
     check: bool = False
+    #: Must recording do more than usual? Then ops leave their short way.
+    watchful: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         dtype = np.dtype(self.default_dtype)
@@ -40,6 +42,7 @@ class Config:
                 "Narrower types are chosen per Tensor with dtype=."
             )
         object.__setattr__(self, "default_dtype", dtype)
+        object.__setattr__(self, "watchful", self.keep_values or self.check)
 
 
 _INITIAL = Config(check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"))
@@ -55,10 +58,11 @@ def settings(**changes: Any) -> Iterator[Config]:
     ...     bl.tensor(0.5).dtype
     dtype('float64')
     """
-    unknown = set(changes) - set(Config.__dataclass_fields__)
+    names = [f.name for f in fields(Config) if f.init]
+    unknown = set(changes) - set(names)
     if unknown:
         raise ArgumentError(
-            f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(Config.__dataclass_fields__)}."
+            f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(names)}."
         )
     token = config.set(replace(config.get(), **changes))
     try:

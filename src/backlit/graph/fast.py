@@ -16,9 +16,10 @@ from ..base.dtypes import FLOAT, INTEGER, WEAK
 from .bind import bind
 from .node import Node, caller
 from .opdef import OpDef, Spec
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 
 _new = object.__new__
+_ndarray = np.ndarray
 _recording = recording.get
 _config = config.get
 _NUMERIC = FLOAT + INTEGER
@@ -27,40 +28,45 @@ _OPERANDS = (Tensor, np.ndarray, np.generic, list, tuple, *WEAK)
 
 def fast_unary(op: OpDef) -> Callable[..., Any]:
     """The public function of an op with one input and no parameters."""
-    eval, chars, nondiff, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
+    eval, chars, unrecorded, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
     saves_in = op.saved_inputs is None or op.saved_inputs[0]
+    several = op.results is not None
 
     def public(*args: Any, **kwargs: Any) -> Any:
         if len(args) != 1 or kwargs:
             args = tuple(op.split(args, kwargs)[0])
         x = args[0]
-        if not isinstance(x, Tensor) or x.value is None or x.value.dtype.char not in chars or op.results is not None:
+        if not isinstance(x, Tensor) or several:
             return bind(op, args, {})
         value, source = x.value, x.node
-        origin = _recording()
-        if source is None or nondiff or not origin:
-            try:
-                return wrap(eval(value))
-            except Exception:
-                return bind(op, args, {})
-        if _config().keep_values:
+        if value is None or value.dtype.char not in chars:
             return bind(op, args, {})
         try:
             out = eval(value)
         except Exception:
             return bind(op, args, {})
+        tensor = _new(Tensor)
+        tensor.value = out
+        tensor._grad = None
+        if source is None or unrecorded or not (origin := _recording()):
+            tensor.node = None
+            return tensor
+        if _config().watchful:
+            return bind(op, args, {})
         if saves_in and source.value is None:
             source.value = value
-        if saves_out or not isinstance(out, np.ndarray):
-            return wrap(out, Node(op, (source,), {}, out, out, caller(), origin))
-        return wrap(out, Node(op, (source,), {}, None, Spec(out.shape, out.dtype), caller(), origin))
+        if saves_out or not isinstance(out, _ndarray):
+            tensor.node = Node(op, (source,), {}, out, out, caller(), origin)
+        else:
+            tensor.node = Node(op, (source,), {}, None, Spec(out.shape, out.dtype), caller(), origin)
+        return tensor
 
     return public
 
 
 def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
     """The public function of an op with two inputs and no parameters, or its operator (`declines`)."""
-    eval, chars, nondiff, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
+    eval, chars, unrecorded, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
     saves_a, saves_b = op.saved_inputs or (True, True)
     simple = op.prepare is None and not op.param_names and op.results is None
 
@@ -73,8 +79,6 @@ def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
         return bind(op, inputs, params)
 
     def operator(a: Any, b: Any) -> Any:
-        if not simple:
-            return slow(a, b)
         source_a = source_b = None
         if isinstance(a, Tensor):
             x, source_a = a.value, a.node
@@ -104,10 +108,13 @@ def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
             out = eval(x, y)
         except Exception:
             return slow(a, b)
-        origin = _recording()
-        if (source_a is None and source_b is None) or nondiff or not origin:
-            return wrap(out)
-        if _config().keep_values:
+        tensor = _new(Tensor)
+        tensor.value = out
+        tensor._grad = None
+        if (source_a is None and source_b is None) or unrecorded or not (origin := _recording()):
+            tensor.node = None
+            return tensor
+        if _config().watchful:
             return slow(a, b)
         if source_a is None:
             source_a = x
@@ -117,10 +124,14 @@ def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
             source_b = y
         elif saves_b and source_b.value is None:
             source_b.value = y
-        if saves_out or not isinstance(out, np.ndarray):
-            return wrap(out, Node(op, (source_a, source_b), {}, out, out, caller(), origin))
-        return wrap(out, Node(op, (source_a, source_b), {}, None, Spec(out.shape, out.dtype), caller(), origin))
+        if saves_out or not isinstance(out, _ndarray):
+            tensor.node = Node(op, (source_a, source_b), {}, out, out, caller(), origin)
+        else:
+            tensor.node = Node(op, (source_a, source_b), {}, None, Spec(out.shape, out.dtype), caller(), origin)
+        return tensor
 
+    if not simple:
+        return slow
     if declines:
         return operator
 
