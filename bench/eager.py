@@ -1,0 +1,232 @@
+"""Eager cost side by side: Backlit, PyTorch, JAX and NumPy by hand, interleaved in one run, medians.
+
+    make bench                      (an environment of its own, with the peers)
+    python bench/eager.py [--rounds 15] [--threads 2]
+
+Losses are compared before anything is timed. `OPENBLAS_CORETYPE` is unset first, because some machines use it
+to hold NumPy's matrix products back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Step = Callable[[], Any]
+
+
+def restart_clean(threads: int) -> None:
+    """Run anew with the environment that a fair comparison needs; BLAS reads it when it is loaded."""
+    wanted = {k: str(threads) for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    if "OPENBLAS_CORETYPE" not in os.environ and all(os.environ.get(k) == v for k, v in wanted.items()):
+        return
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"} | wanted
+    sys.exit(subprocess.call([sys.executable, *sys.argv], env=environment))
+
+
+def interleaved(steps: dict[str, Step], rounds: int, budget: float = 0.05) -> dict[str, list[float]]:
+    """Seconds a call, `rounds` samples each, the contenders taking turns so that noise hits all alike."""
+    counts: dict[str, int] = {}
+    for name, step in steps.items():
+        for _ in range(3):
+            step()
+        start = time.perf_counter()
+        step()
+        counts[name] = max(1, int(budget / max(time.perf_counter() - start, 1e-7)))
+    samples: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            for _ in range(counts[name]):
+                step()
+            samples[name].append((time.perf_counter() - start) / counts[name])
+    return samples
+
+
+def neuron(peers: set[str]) -> dict[str, Step]:
+    """1/(1 + exp(-(w x + b))) of scalars: value and both gradients."""
+    import backlit as bl
+
+    w, b = bl.tensor(0.0, requires_grad=True), bl.tensor(0.0, requires_grad=True)
+
+    def ours() -> Any:
+        w.grad = b.grad = None
+        y = 1.0 / (1.0 + bl.exp(-(w * 1.0 + b)))
+        y.backward()
+        return w.grad
+
+    steps: dict[str, Step] = {"backlit": ours}
+    if "torch" in peers:
+        import torch
+
+        tw, tb = (torch.tensor(0.0, requires_grad=True) for _ in range(2))
+
+        def theirs() -> Any:
+            tw.grad = tb.grad = None
+            y = 1.0 / (1.0 + torch.exp(-(tw * 1.0 + tb)))
+            y.backward()
+            return tw.grad
+
+        steps["torch eager"] = theirs
+    if "jax" in peers:
+        import jax
+        import jax.numpy as jnp
+
+        f = jax.jit(jax.value_and_grad(lambda w, b: 1.0 / (1.0 + jnp.exp(-(w * 1.0 + b))), argnums=(0, 1)))
+        zero = jnp.float32(0)
+        steps["jax.jit"] = lambda: jax.block_until_ready(f(zero, zero))[1][0]
+    return steps
+
+
+def perceptron(peers: set[str], batch: int = 128) -> dict[str, Step]:
+    """One step of gradient descent of a 784-128-10 network with ReLU and softmax cross-entropy."""
+    import numpy as np
+
+    import backlit as bl
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, 784), dtype=np.float32)
+    y = rng.integers(0, 10, batch)
+    start = [
+        rng.standard_normal((784, 128), dtype=np.float32) * 0.05,
+        np.zeros(128, np.float32),
+        rng.standard_normal((128, 10), dtype=np.float32) * 0.1,
+        np.zeros(10, np.float32),
+    ]
+    rate = 0.01
+    bx, by = bl.tensor(x), bl.tensor(y)
+    params = [bl.tensor(p, requires_grad=True) for p in start]
+
+    def ours() -> Any:
+        w1, b1, w2, b2 = params
+        loss = bl.softmax_cross_entropy(bl.relu(bx @ w1 + b1) @ w2 + b2, by)
+        loss.backward()
+        with bl.no_grad():
+            for p in params:
+                p -= rate * p.grad
+                p.grad = None
+        return loss
+
+    n1, c1, n2, c2 = (p.copy() for p in start)
+    rows = np.arange(batch)
+
+    def by_hand() -> Any:
+        h = np.maximum(x @ n1 + c1, 0)
+        z = h @ n2 + c2
+        z -= z.max(1, keepdims=True)
+        e = np.exp(z)
+        s = e.sum(1, keepdims=True)
+        loss = (np.log(s[:, 0]) - z[rows, y]).mean()
+        d = e / s
+        d[rows, y] -= 1
+        d /= batch
+        dh = (d @ n2.T) * (h > 0)
+        for p, g in ((n2, h.T @ d), (c2, d.sum(0)), (n1, x.T @ dh), (c1, dh.sum(0))):
+            p -= rate * g
+        return loss
+
+    steps: dict[str, Step] = {"backlit": ours, "NumPy by hand": by_hand}
+    if "torch" in peers:
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        tx, ty = torch.tensor(x), torch.tensor(y)
+        tp = [torch.tensor(p, requires_grad=True) for p in start]
+        optimizer = torch.optim.SGD(tp, lr=rate, fused=True)
+
+        def theirs() -> Any:
+            loss = cross_entropy(torch.addmm(tp[3], torch.relu(torch.addmm(tp[1], tx, tp[0])), tp[2]), ty)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        steps["torch eager"] = theirs
+    if "jax" in peers:
+        import jax
+        import jax.numpy as jnp
+
+        def loss_of(p: Any) -> Any:
+            z = jax.nn.relu(x @ p[0] + p[1]) @ p[2] + p[3]
+            return -jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
+
+        @jax.jit
+        def update(p: Any) -> Any:
+            loss, g = jax.value_and_grad(loss_of)(p)
+            return loss, [a - rate * b for a, b in zip(p, g, strict=True)]
+
+        state = [jnp.asarray(p) for p in start]
+
+        def jitted() -> Any:
+            nonlocal state
+            loss, state = update(state)
+            return loss.block_until_ready()
+
+        steps["jax.jit"] = jitted
+    return steps
+
+
+def import_seconds(statement: str) -> float:
+    """Wall time of a fresh interpreter that runs one import, less that of one that runs nothing."""
+
+    def wall(code: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        return time.perf_counter() - start
+
+    return wall(statement) - wall("pass")
+
+
+def report(title: str, samples: dict[str, list[float]], unit: float, name: str) -> dict[str, float]:
+    """Print medians with their spread, and each contender's time as a multiple of Backlit's."""
+    medians = {k: statistics.median(v) for k, v in samples.items()}
+    print(f"\n{title}")
+    for k, v in sorted(medians.items(), key=lambda item: item[1]):
+        low, high = min(samples[k]) / unit, max(samples[k]) / unit
+        print(f"  {k:<16}{v / unit:10.2f} {name}   ({low:.2f} to {high:.2f})   {v / medians['backlit']:6.2f} of Backlit")
+    return medians
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", help="write the medians, in seconds, to this file")
+    options = parser.parse_args()
+    restart_clean(options.threads)
+    peers = {name for name in ("torch", "jax") if importlib.util.find_spec(name)}
+    if "torch" in peers:
+        import torch
+
+        torch.set_num_threads(options.threads)
+    results: dict[str, dict[str, float]] = {}
+    for title, make, unit, name in (
+        ("Neuron of scalars, forward and backward", neuron, 1e-6, "us"),
+        ("784-128-10, batch 128, one SGD step", perceptron, 1e-3, "ms"),
+    ):
+        steps = make(peers)
+        first = {k: float(step()) for k, step in steps.items()}
+        if max(first.values()) - min(first.values()) > 1e-4 * max(map(abs, first.values())):
+            raise SystemExit(f"{title}: the contenders disagree: {first}")
+        results[title] = report(title, interleaved(steps, options.rounds), unit, name)
+    imports = {"backlit": "import backlit", "numpy alone": "import numpy"}
+    samples: dict[str, list[float]] = {k: [] for k in imports}
+    for _ in range(options.rounds):
+        for k, code in imports.items():
+            samples[k].append(import_seconds(code))
+    results["Import"] = report("Import, in a fresh interpreter", samples, 1e-3, "ms")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
