@@ -26,11 +26,14 @@ class Config:
             so that an explanation can show them.
         check: verify at `backward()` that no saved value was changed in place meanwhile
             (`BACKLIT_CHECK=1` in the environment; costs a checksum per saved value).
+        default_graph: the static graph that placeholders, variables and constants enter (`backlit.static`);
+            None until one is needed.
     """
 
     default_dtype: np.dtype[Any] = _FLOAT32
     keep_values: bool = False
     check: bool = False
+    default_graph: Any = None
     #: Must recording do more than usual? Then ops leave their short way.
     watchful: bool = field(init=False, repr=False, default=False)
 
@@ -64,11 +67,12 @@ def settings(**changes: Any) -> Iterator[Config]:
         raise ArgumentError(
             f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(names)}."
         )
-    token = config.set(replace(config.get(), **changes))
+    before = config.get()
+    config.set(replace(before, **changes))
     try:
         yield config.get()
-    finally:
-        config.reset(token)
+    finally:  # put back what was changed here, not what was set inside for good
+        config.set(replace(config.get(), **{name: getattr(before, name) for name in changes}))
 
 
 #: Is a tape being written? True, False, or (true too) the forward node whose derivative is being recorded,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..base.config import config, recording
 from ..base.dtypes import BOOL, FLOAT, WEAK, DType, promote, scalar_dtype
-from ..base.errors import ArgumentError, BacklitError, DtypeError, GraphError, ShapeError, shown
-from ..base.shapes import broadcast
-from ..base.trees import leaves, tree_map
+from ..base.errors import BacklitError, DtypeError, GraphError, shown
+from .infer import explain_failure, infer
 from .node import Node, caller
 from .opdef import OPS, OpDef, Spec
 from .tensor import Tensor, as_value, edge, wrap
@@ -106,6 +105,9 @@ PICK = OpDef(
 
 def bind_symbolic(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
     """A node for an op whose inputs have no values yet, its shape and dtype inferred."""
+    graph = graph_of(op.name, inputs)
+    if graph is not None and graph.stage is not None:
+        return bind(op, [graph.stage.image(x) for x in inputs], params)
     if "eager_only" in op.traits:
         raise GraphError(
             f"{op.name}: its shape depends on values, so it cannot stand in a graph that has none yet. "
@@ -117,89 +119,53 @@ def bind_symbolic(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> A
         items = [_cast(x, x, d) for x, d in zip(items, casts, strict=True)]
     spec = infer(op, items, params)
     sources: list[Any] = []
-    graph = None
     for x in items:
-        if isinstance(x, Tensor):
-            sources.append(x.value if x.node is None else x.node)
-            if x.node is not None and x.node.graph is not None:
-                if graph is not None and x.node.graph is not graph:
-                    raise GraphError(
-                        f"{op.name}: its inputs belong to two different graphs; {x.node.label} is not of the graph of "
-                        "the others. Build all of them under one `with graph.as_default():`."
-                    )
-                graph = x.node.graph
+        if not isinstance(x, Tensor):  # what a static graph keeps must not change under it
+            sources.append(x.copy() if graph is not None and isinstance(x, np.ndarray) else x)
+        elif x.node is None or (graph is not None and x.value is not None):
+            sources.append(x.value)
         else:
-            sources.append(x)
-    origin = _recording()
-    node = Node(op if origin else _cut(op), tuple(sources), params, None, spec, caller(), origin or None)
-    _enter(graph, node)
+            sources.append(x.node)
+    node = enter(graph, op if _recording() else _cut(op), tuple(sources), params, spec)
     if op.results is None:
         return edge(node)
-    picked: list[Tensor] = []
-    for i, s in enumerate(spec):
-        part = Node(PICK, (node,), {"index": i}, None, s, node.place, node.origin)
-        _enter(graph, part)
-        picked.append(edge(part))
+    picked = [edge(enter(graph, PICK, (node,), {"index": i}, s)) for i, s in enumerate(spec)]
     return tuple(picked) if op.results is tuple else op.results(*picked)
+
+
+def graph_of(name: str, inputs: Sequence[Any]) -> Any:
+    """The static graph that these inputs belong to, if any; they must not belong to two."""
+    graph = None
+    for x in inputs:
+        if isinstance(x, Tensor) and x.node is not None and (own := x.node.graph) is not None:
+            if graph is not None and own is not graph:
+                raise GraphError(
+                    f"{name}: its inputs belong to two different graphs; {x.node.label} is not of the graph of "
+                    "the others. Build all of them under one `with graph.as_default():`."
+                )
+            graph = own
+    return graph
+
+
+def enter(graph: Any, op: OpDef, inputs: tuple[Any, ...], params: dict[str, Any], like: Any) -> Node:
+    """A new node without a value, entered in its static graph if it belongs to one."""
+    node = Node(op, inputs, params, None, like, caller(), _recording() or None)
+    if graph is not None:
+        node.graph = graph
+        graph.enter(node)
+    return node
 
 
 def _cut(op: OpDef) -> OpDef:
     """The op as it stands inside `no_grad()`: the same, and no derivative passes."""
+    if op.stops:
+        return op
     twin = OpDef(
-        op.name, op.eval, infer=op.infer, dtypes=op.dtypes, results=op.results, traits="stops",
+        op.name, op.eval, infer=op.infer, dtypes=op.dtypes, promotes=op.promotes, results=op.results, traits="stops",
         nondiff="it was made inside no_grad()",
     )  # fmt: skip
-    twin.family, twin.native, twin.composite = op.family, op.native, op.composite
+    twin.family, twin.native = op.family, op.native
     return twin
-
-
-def _enter(graph: Any, node: Node) -> None:
-    if graph is not None:
-        node.graph = graph
-        graph.enter(node)
-
-
-def infer(op: OpDef, items: Sequence[Any], params: dict[str, Any]) -> Any:
-    """Shape and dtype of the result from those of the inputs (Tensors, values or specs)."""
-    specs = [Spec(x.shape, x.dtype) if hasattr(x, "shape") else x for x in items]
-    if any(isinstance(s, Spec) and None in s.shape for s in specs):
-        return _infer_open(op, specs, params)
-    return _infer_fixed(op, specs, params)
-
-
-def _infer_fixed(op: OpDef, specs: Sequence[Any], params: dict[str, Any]) -> Any:
-    try:
-        if op.infer is not None:
-            return op.infer(*specs, **params)
-        out = op.eval(*[np.ones(s.shape, s.dtype) if isinstance(s, Spec) else s for s in specs], **params)
-    except BacklitError:
-        raise
-    except Exception as problem:
-        explain_failure(op, specs, params, problem)
-    return tuple(Spec(o.shape, o.dtype) for o in out) if op.results is not None else Spec(out.shape, out.dtype)
-
-
-#: Sizes put in the place of an unknown one. Where the results differ, the size stays unknown.
-_TRIALS = (7, 11)
-
-
-def _infer_open(op: OpDef, specs: Sequence[Any], params: dict[str, Any]) -> Any:
-    """Inference with sizes of None: the rule is asked twice with different sizes in their place."""
-
-    def filled(size: int) -> list[Any]:
-        return [
-            Spec(tuple(size if n is None else n for n in s.shape), s.dtype) if isinstance(s, Spec) else s for s in specs
-        ]
-
-    def merged(a: Spec, b: Spec) -> Spec:
-        return Spec(tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)), a.dtype)  # type: ignore[misc]
-
-    try:
-        one, two = (_infer_fixed(op, filled(size), params) for size in _TRIALS)
-    except BacklitError as problem:
-        shapes = ", ".join(str(s.shape) for s in specs if isinstance(s, Spec))
-        raise type(problem)(f"{problem} (shapes {shapes}; a size of None stands for any batch size)") from None
-    return tuple(map(merged, one, two)) if op.results is not None else merged(one, two)
 
 
 # --- dtypes ----------------------------------------------------------------------------------------
@@ -287,68 +253,14 @@ def _cast(x: Any, value: Any, dtype: DType | None) -> Any:
     return dtype.type(value) if type(value) in WEAK else np.asarray(value).astype(dtype)
 
 
-# --- errors ----------------------------------------------------------------------------------------
-
-
-def explain_failure(op: OpDef, values: Sequence[Any], params: dict[str, Any], problem: Exception) -> NoReturn:
-    """Turn NumPy's complaint into one that names the op and the shapes it was given."""
-    given = ", ".join(f"{v.dtype.name}{v.shape}" if hasattr(v, "shape") else shown(v, 30) for v in values)
-    extra = ", ".join(f"{k}={shown(v, 40)}" for k, v in params.items())
-    message = f"{op.name}({given}{', ' + extra if extra else ''}): "
-    if op.family == "elementwise":
-        broadcast(*[v.shape for v in values if hasattr(v, "shape")], where=op.name)
-    if isinstance(problem, (FloatingPointError, OverflowError, ZeroDivisionError, MemoryError)):
-        raise problem
-    if isinstance(problem, np.linalg.LinAlgError):
-        raise ArgumentError(f"{message}{problem}.") from problem
-    kind = DtypeError if isinstance(problem, TypeError) else ShapeError
-    raise kind(f"{message}{str(problem).rstrip('.')}.") from problem
-
-
 # --- ops made of ops -------------------------------------------------------------------------------
 
 
-class Hole:
-    """The place of the i-th Tensor in the arguments kept with a composite node."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-
 def bind_composite(op: OpDef, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Expand a composite op in place; while a size is still unknown, keep it as one node to be expanded later."""
-    count = len(op.input_names)
-    ready = tuple(wrap(_constant(op, a)) if i < count and isinstance(a, _NUMPY) else a for i, a in enumerate(args))
-    tensors = [t for t in leaves((ready, kwargs)) if isinstance(t, Tensor)]
-    if not any(t.value is None and None in t.shape for t in tensors):
-        out = _function(op)(*ready, **kwargs)
-        return out if isinstance(out, (Tensor, tuple, list)) else wrap(as_value(out))
-    holes = iter(range(len(tensors)))
-    held = tree_map(lambda leaf: Hole(next(holes)) if isinstance(leaf, Tensor) else leaf, (ready, kwargs))
-
-    def spec_of(*specs: Spec, args: Any) -> Any:
-        out = expand(op, [edge(Node(op, (), {}, None, s)) for s in specs], args)
-        return (
-            tuple(Spec(o.shape, o.dtype) for o in out) if isinstance(out, (tuple, list)) else Spec(out.shape, out.dtype)
-        )
-
-    spec = infer(OpDef(op.name, op.eval, infer=spec_of, nondiff="expanded", results=tuple), tensors, {"args": held})
-    several = not isinstance(spec, Spec)
-    deferred = OpDef(
-        op.name, op.eval, composite=op.composite, infer=lambda *_, args: spec, results=tuple if several else None
-    )
-    return bind_symbolic(deferred, tensors, {"args": held})
-
-
-def expand(op: OpDef, tensors: Sequence[Tensor], held: Any) -> Any:
-    """Call the function of a composite node on `tensors`, put where they stood in its arguments."""
-    args, kwargs = tree_map(lambda leaf: tensors[leaf.index] if isinstance(leaf, Hole) else leaf, held)
-    return _function(op)(*args, **kwargs)
-
-
-def _function(op: OpDef) -> Callable[..., Any]:
+    """Make a composite op's result by calling its function, with arrays as Tensors."""
     if op.composite is None:
         raise GraphError(f"op {op.name!r} is not made of other ops.")
-    return op.composite
+    count = len(op.input_names)
+    ready = tuple(wrap(_constant(op, a)) if i < count and isinstance(a, _NUMPY) else a for i, a in enumerate(args))
+    out = op.composite(*ready, **kwargs)
+    return out if isinstance(out, (Tensor, tuple, list)) else wrap(as_value(out))

@@ -14,6 +14,7 @@ import numpy as np
 from ..base.config import config, recording
 from ..base.dtypes import FLOAT, INTEGER, WEAK
 from .bind import bind
+from .defer import apply
 from .node import Node, caller
 from .opdef import OpDef, Spec
 from .tensor import Tensor
@@ -75,8 +76,7 @@ def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
             return NotImplemented
         if simple:
             return bind(op, (a, b), {})
-        inputs, params = op.split((a, b), {})
-        return bind(op, inputs, params)
+        return apply(op, (a, b), {})
 
     def operator(a: Any, b: Any) -> Any:
         source_a = source_b = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..base.errors import GraphError
-from .bind import expand
-from .node import Node
+from ..base.errors import BacklitError, GraphError
+from .bind import PICK, bind
+from .defer import Call, expand
+from .node import Node, mark
 from .opdef import Spec
+from .program import Program
 from .tensor import LEAF, Tensor, symbol
 from .walk import ancestors
 
@@ -30,65 +32,49 @@ class Graph:
         known = set(self.inputs)
         order = ancestors([o for o in self.outputs if isinstance(o, Node)], known)
         self.nodes = tuple(n for n in order if n not in known)
-        self._program: list[Any] | None = None
+        self._program: Program | None = None
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         """Run on NumPy values with each op's own kernel; a value is dropped after its last use."""
-        if self._program is None:
-            self._program = self._prepare()
-        slots: list[Any] = [None] * (len(self.inputs) + len(self.nodes))
-        slots[: len(values)] = values
-        for kernel, args, params, slot, dead in self._program:
-            slots[slot] = kernel(*[slots[a] if known is None else known for a, known in args], **params)
-            for d in dead:
-                slots[d] = None
-        return tuple(slots[a] if known is None else known for a, known in self._ends)
+        program = self._program
+        if program is None:
+            program = self._program = Program(self.inputs, self.nodes, self.outputs)
+        return program(*values)
 
     @property
-    def _ends(self) -> list[tuple[int, Any]]:
-        number = {n: i for i, n in enumerate((*self.inputs, *self.nodes))}
-        return [(number[o], None) if isinstance(o, Node) else (-1, o) for o in self.outputs]
-
-    def _prepare(self) -> list[Any]:
-        number = {n: i for i, n in enumerate((*self.inputs, *self.nodes))}
-        last: dict[int, int] = {}
-        program: list[Any] = []
-        for step, node in enumerate(self.nodes):
-            if node.op is LEAF:
-                if node.value is None:
-                    raise GraphError(f"{node.label} is used but is neither an input of the graph nor a constant.")
-                value = node.value
-                program.append((lambda value=value: value, (), {}, number[node], ()))
-                continue
-            args = [(number[x], None) if isinstance(x, Node) else (-1, x) for x in node.inputs or ()]
-            for a, _ in args:
-                last[a] = step
-            program.append((node.op.eval, args, node.params, number[node], ()))
-        keep = {number[o] for o in self.outputs if isinstance(o, Node)}
-        dead: dict[int, list[int]] = {}
-        for slot, step in last.items():
-            if slot not in keep and slot >= 0:
-                dead.setdefault(step, []).append(slot)
-        return [(*row[:4], tuple(dead.get(step, ()))) for step, row in enumerate(program)]
+    def source(self) -> str:
+        """The Python program that a call runs, one line a node."""
+        if self._program is None:
+            self._program = Program(self.inputs, self.nodes, self.outputs)
+        return self._program.source
 
     def replay(self, tensors: Sequence[Any], visit: Callable[[Node, list[Any]], Any] | None = None) -> list[Any]:
-        """Apply the same ops, through `bind`, to other inputs: eagerly if they have values, else tracing anew."""
-        from .bind import bind
+        """Apply the same ops, through `bind`, to other inputs: eagerly if they have values, else tracing anew.
 
+        Calls are expanded. What `visit(node, inputs)` returns is taken for the node's result, unless
+        that is None. New nodes keep the line of the user's code of the nodes they come from.
+        """
         made: dict[Node, Any] = dict(zip(self.inputs, tensors, strict=True))
         for node in self.nodes:
             args = [made[x] if isinstance(x, Node) else x for x in node.inputs or ()]
-            if visit is not None and (done := visit(node, args)) is not None:
-                made[node] = done
-            elif node.op is LEAF:
-                made[node] = node.value
-            elif node.op.name == "pick":
-                made[node] = args[0][node.params["index"]]
-            elif node.op.composite is not None:
-                made[node] = expand(node.op, args, node.params["args"])
-            else:
-                made[node] = bind(node.op, args, node.params)
+            start = mark()
+            try:
+                made[node] = self._again(node, args, visit)
+            except BacklitError as problem:
+                raise type(problem)(f"{problem} [in {node.label}]") from problem
+            credit(made[node], node, start)
         return [made[o] if isinstance(o, Node) else o for o in self.outputs]
+
+    def _again(self, node: Node, args: list[Any], visit: Callable[[Node, list[Any]], Any] | None) -> Any:
+        if visit is not None and (done := visit(node, args)) is not None:
+            return done
+        if node.op is LEAF:
+            return node.value
+        if node.op is PICK:
+            return args[0][node.params["index"]]
+        if isinstance(node.op, Call):
+            return expand(node, args)
+        return bind(node.op, args, node.params)
 
     def verify(self) -> None:
         """Check that the graph is legal: every use after its definition, shapes and dtypes as the rules say."""
@@ -111,7 +97,8 @@ class Graph:
             expected = node.op.infer(*specs, **node.params)
             if isinstance(expected, Spec) and (expected.shape, expected.dtype) != (node.shape, node.dtype):
                 raise GraphError(
-                    f"verify: {node.label} holds {node.dtype.name}{node.shape}, its rule says {expected.dtype.name}{expected.shape}."
+                    f"verify: {node.label} holds {node.dtype.name}{node.shape}, "
+                    f"its rule says {expected.dtype.name}{expected.shape}."
                 )
 
     def __str__(self) -> str:
@@ -135,12 +122,28 @@ class Graph:
         return "\n".join([*lines, f"return {', '.join(map(shown, self.outputs))}"])
 
 
+def credit(result: Any, node: Node, start: int) -> None:
+    """Give the nodes made since `start` for `result` the line of the user's code that made `node`."""
+    parts = result if isinstance(result, (list, tuple)) else (result,)
+    todo = [t.node for t in parts if isinstance(t, Tensor) and t.node is not None and t.node.serial > start]
+    seen = set(todo)
+    while todo:
+        new = todo.pop()
+        new.place = node.place if new.origin is None else new.origin.place
+        for x in new.parents:
+            if x.serial > start and x not in seen:
+                seen.add(x)
+                todo.append(x)
+
+
 def trace(function: Callable[..., Any], specs: Sequence[Spec]) -> Graph:
     """The graph of `function`, called on edges of the given shapes and dtypes that have no values."""
     inputs = [symbol(s) for s in specs]
     out = function(*inputs)
     outputs = out if isinstance(out, (tuple, list)) else [out]
-    return Graph(
-        [t._node for t in inputs],
-        [(o.node if o.value is None else o.value) if isinstance(o, Tensor) else o for o in outputs],
-    )
+    return Graph([t._node for t in inputs], [ending(o) for o in outputs])
+
+
+def ending(x: Any) -> Any:
+    """A Tensor as an output of a Graph: its node where it must be computed, else its value."""
+    return (x.node if x.value is None else x.value) if isinstance(x, Tensor) else x

@@ -108,6 +108,11 @@ class Node:
         return f"<node {self.serial}: {self.label}>"
 
 
+def mark() -> int:
+    """A number between the serials of the nodes made before and after this call."""
+    return next(_serial)
+
+
 def caller() -> Place | None:
     """The nearest frame outside this package, as (code, instruction); frames themselves are not kept."""
     frame = sys._getframe(2)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.errors import GraphError
-from .bind import any_tensor, bind, bind_composite
+from .bind import any_tensor, bind
+from .defer import any_static, apply
 from .fast import fast_binary, fast_unary
 from .opdef import OPS, PUBLIC, OpDef, Partial, Rule
 
@@ -30,7 +31,11 @@ class Op(OpDef):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.composite is not None:
-            return bind_composite(self, args, kwargs) if any_tensor(args) else self.composite(*args, **kwargs)
+            if any_tensor(args) or any_static(args):
+                return apply(self, args, kwargs)
+            return self.composite(*args, **kwargs)
+        if self.prepare is not None and any_static(args):
+            return apply(self, args, kwargs)
         inputs, params = self.split(args, kwargs)
         if any_tensor(inputs):
             return bind(self, inputs, params)
@@ -42,16 +47,10 @@ class Op(OpDef):
             public = fast_unary(self)
         elif simple and len(self.input_names) == 2:
             public = fast_binary(self)
-        elif self.composite is not None:
-
-            def public(*args: Any, **kwargs: Any) -> Any:
-                return bind_composite(self, args, kwargs)
-
         else:
 
             def public(*args: Any, **kwargs: Any) -> Any:
-                inputs, params = self.split(args, kwargs)
-                return bind(self, inputs, params)
+                return apply(self, args, kwargs)
 
         return described(public, self)
 
