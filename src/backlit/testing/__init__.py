@@ -1,1 +1,10 @@
-""""""
+"""For users who write ops, layers or rules of their own: are the derivatives right, is the record right?
+
+`check_grad` compares a function's derivatives with finite differences, `check_op` examines an op's record
+from every side, `strategies` draws arrays for Hypothesis, `tolerance` says how close two results must come.
+"""
+
+from .gradcheck import GradientMismatch, check_grad
+from .tolerances import Tolerance, tolerance
+
+__all__ = ["GradientMismatch", "Tolerance", "check_grad", "tolerance"]

@@ -1,0 +1,117 @@
+"""What is likely to have gone wrong where a derivative and a finite difference disagree."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .differences import one_sided_jump
+from .flat import FlatFunction, Vector
+
+#: Factors that a wrong rule is often off by, in words.
+_FACTORS = {-1.0: "the sign is wrong", 2.0: "a factor 2 too much", 0.5: "a factor 2 is missing"}
+
+
+class Comparison(NamedTuple):
+    """Part of a real Jacobian (`rows` times J times `columns`), by the rules and by differences."""
+
+    f: FlatFunction
+    columns: Vector
+    rows: Vector
+    by_rule: Vector
+    by_differences: Vector
+    allowed: Vector
+
+    @property
+    def excess(self) -> Vector:
+        """The error of each entry in units of what is allowed; above 1 it is wrong."""
+        error = np.abs(self.by_rule - self.by_differences)
+        return np.where(np.isfinite(error), error / self.allowed, np.inf)
+
+
+def likely_cause(c: Comparison, row: int, column: int) -> str:
+    """The first explanation that fits, the surest ones first."""
+    f = c.f
+    if f.narrow is not None:
+        return (
+            f"the function computes in {f.narrow} although its arguments are float64, which leaves differences only a few "
+            "digits. Let constants inside follow the dtype of the arguments."
+        )
+    if not np.array_equal(f(f.x), f(f.x), equal_nan=True):
+        return "two calls with the same arguments give different values; fix the random key."
+    if not np.isfinite(c.by_differences[row, column]):
+        return "the function is not finite here or half a step away: the point is at a pole or the edge of the domain."
+    if not np.isfinite(c.by_rule[row, column]):
+        return "the rule is not finite here; infinity times zero can be had right with the trait 'singular' or bl.where."
+    return _kink(c, row, column) or _dependent(c) or _pattern(c)
+
+
+def _kink(c: Comparison, row: int, column: int) -> str | None:
+    near, nearer = one_sided_jump(c.f, c.columns[column])
+    weight = np.abs(c.rows[row])
+    gap, closer = float(weight @ near), float(weight @ nearer)
+    size = abs(c.by_rule[row, column]) + abs(c.by_differences[row, column])
+    if closer > 1e-3 * size and closer > 0.5 * gap:
+        return (
+            f"a kink: the slopes on the two sides differ by {closer:.3g} however small the step. There the rule may "
+            "choose either, or any between; check at another point."
+        )
+    if gap > 1e-2 * size and closer < 0.01 * gap:
+        return "a kink or jump within one step of the point; check at a point farther from it."
+    return None
+
+
+def _dependent(c: Comparison) -> str | None:
+    """Is the error antisymmetric in a square matrix, so that it vanishes for symmetric changes?"""
+    if not np.array_equal(c.columns, np.eye(c.f.x.size)):
+        return None
+    start = 0
+    for leaf in c.f.inputs:
+        part = slice(start, start + leaf.length)
+        start += leaf.length
+        if len(leaf.shape) < 2 or leaf.shape[-1] != leaf.shape[-2] or leaf.complex:
+            continue
+        error, allowed = (m[:, part].reshape(-1, *leaf.shape) for m in (c.by_rule - c.by_differences, c.allowed))
+        if np.all(np.abs(error + error.swapaxes(-1, -2)) <= 2 * allowed) and np.any(np.abs(error) > allowed):
+            return (
+                f"the function takes {leaf.path} for symmetric (it may read one triangle only), so that its entries are "
+                "not independent. Check x -> f((x + x.T) / 2) instead."
+            )
+    return None
+
+
+def _pattern(c: Comparison) -> str:
+    a, n = c.by_rule, c.by_differences
+    wrong = c.excess > 1
+    firm = wrong & (np.abs(n) > 100 * c.allowed)
+    if not np.any(a) and np.any(firm):
+        return (
+            "the rules see no path to this argument: detach, stop_gradient, .numpy() or a rounding cuts it, "
+            "or the rule is None or 0."
+        )
+    if np.all(np.abs(n[wrong]) <= c.allowed[wrong]):
+        return "the function does not change with this argument, but the rule says it does."
+    if _conjugated(c):
+        return "the imaginary part has the wrong sign: a conj is missing in the rule, or there is one too many."
+    if np.any(firm) and _same_where_right(c):
+        ratios = a[firm] / n[firm]
+        factor = float(np.median(ratios))
+        if np.all(np.abs(ratios - factor) <= 1e-3 * abs(factor - 1)):
+            close = next((text for k, text in _FACTORS.items() if abs(factor - k) < 1e-6), "a constant factor in the rule")
+            return f"every wrong entry is off by the same factor {factor:.6g}: {close}."
+    return "the rule is wrong here, in no simple pattern."
+
+
+def _same_where_right(c: Comparison) -> bool:
+    """Do the entries that are right not contradict a common factor, being zero?"""
+    right = c.excess <= 1
+    return bool(np.all(np.abs(c.by_differences[right]) <= 100 * c.allowed[right])) or bool(np.sum(~right) > 1)
+
+
+def _conjugated(c: Comparison) -> bool:
+    signs = np.concatenate([np.tile([1.0, -1.0] if leaf.complex else [1.0], leaf.size) for leaf in c.f.inputs] or [[]])
+    if not np.any(signs < 0) or not np.array_equal(c.columns, np.eye(c.f.x.size)):
+        return False
+    return bool(np.all(np.abs(c.by_rule * signs - c.by_differences) <= 2 * c.allowed))
+
