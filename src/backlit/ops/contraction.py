@@ -7,26 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..base.dtypes import COMPLEX
 from ..base.errors import ArgumentError, ShapeError
 from ..base.shapes import as_axis, as_index, broadcast, size_of
 from ..graph.op import composite, op
 from ..graph.opdef import Spec
-from ..graph.tensor import as_value
 from .arithmetic import add, multiply
-from .complex import conj
-from .einsum import einsum
+from .einsum import array_of, conjugated, einsum
 from .movement import matrix_transpose, reshape
-
-
-def conjugated(x: Any) -> Any:
-    """The complex conjugate, which for a real `x` is `x` itself, not a copy."""
-    return conj(x) if x.dtype.char in COMPLEX else x
-
-
-def array_of(x: Any) -> Any:
-    """`x` itself where it has a shape, else (numbers, lists) as an array."""
-    return x if hasattr(x, "shape") else as_value(x)
 
 
 def column(x: Any) -> Any:
@@ -200,9 +187,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
             )
         first, second = tuple(range(x1.ndim - n, x1.ndim)), tuple(range(n))
     if len(first) != len(second):
-        raise ShapeError(
-            f"tensordot: axes names {len(first)} axes of x1 and {len(second)} of x2; they pair up."
-        )
+        raise ShapeError(f"tensordot: axes names {len(first)} axes of x1 and {len(second)} of x2; they pair up.")
     first = tuple(as_axis(a, x1.ndim, "tensordot") for a in first)
     second = tuple(as_axis(a, x2.ndim, "tensordot") for a in second)
     letters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

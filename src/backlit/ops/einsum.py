@@ -23,6 +23,17 @@ from .arithmetic import multiply
 from .complex import conj
 from .movement import broadcast_to, permute_dims, reshape
 
+
+def conjugated(x: Any) -> Any:
+    """The complex conjugate, which for a real `x` is `x` itself, not a copy."""
+    return conj(x) if x.dtype.char in COMPLEX else x
+
+
+def array_of(x: Any) -> Any:
+    """`x` itself where it has a shape, else (numbers, lists) as an array."""
+    return x if hasattr(x, "shape") else as_value(x)
+
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -87,10 +98,6 @@ def einsum_one(x: Any, /, *, term: str, out: str) -> Any:
 # --- two operands ------------------------------------------------------------------------------------
 
 
-def _dual(x: Any) -> Any:
-    return conj(x) if x.dtype.char in COMPLEX else x
-
-
 def _pair_spec(x1: Any, x2: Any, *, one: str, two: str, out: str) -> Spec:
     sizes = label_sizes([one, two], [x1.shape, x2.shape])
     return Spec(tuple(sizes[c] for c in out), x1.dtype)
@@ -114,8 +121,8 @@ def _layout(one: str, two: str, out: str) -> tuple[Any, ...]:
 @op(
     name="einsum_pair", namespace="hidden", saves="x1 x2", dtypes="numeric", onnx="Einsum", infer=_pair_spec,
     transpose=(
-        lambda g, x1, x2, *, one, two, out: einsum_pair(g, _dual(x2), one=out, two=two, out=one),
-        lambda g, x1, x2, *, one, two, out: einsum_pair(g, _dual(x1), one=out, two=one, out=two),
+        lambda g, x1, x2, *, one, two, out: einsum_pair(g, conjugated(x2), one=out, two=two, out=one),
+        lambda g, x1, x2, *, one, two, out: einsum_pair(g, conjugated(x1), one=out, two=one, out=two),
     ),
     samples=lambda rng: [
         ((rng.normal(size=(2, 3, 2)), rng.normal(size=(3, 4, 2))), {"one": "abc", "two": "bdc", "out": out})
@@ -158,9 +165,7 @@ def parse_subscripts(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str
     for term in [*terms, out]:
         wrong = [c for c in term.replace("...", "", 1) if c not in _LETTERS]
         if wrong:
-            raise ArgumentError(
-                f"einsum: {wrong[0]!r} in {subscripts!r} is no label; a term has letters and one ..."
-            )
+            raise ArgumentError(f"einsum: {wrong[0]!r} in {subscripts!r} is no label; a term has letters and one ...")
     free = [c for c in _LETTERS if c not in text]
     counts = [n - len(t.replace("...", "")) if "..." in t else 0 for t, n in zip(terms, ndims, strict=True)]
     if min(counts, default=0) < 0:
@@ -234,7 +239,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     """
     if not isinstance(subscripts, str) or not operands:
         raise ArgumentError(f"einsum: expected subscripts and one or more operands, got {shown(subscripts)} first.")
-    values = [x if hasattr(x, "shape") else as_value(x) for x in operands]
+    values = [array_of(x) for x in operands]
     parsed, out = parse_subscripts(subscripts, tuple(len(x.shape) for x in values))
     terms = list(parsed)
     sizes = label_sizes(terms, [x.shape for x in values])
