@@ -11,6 +11,10 @@ class ShapeError(BacklitError, ValueError):
     """Shapes, axes or indices that do not fit together."""
 
 
+class IndexRangeError(ShapeError, IndexError):
+    """An index beyond the end of its axis, or more indices than axes."""
+
+
 class DtypeError(BacklitError, TypeError):
     """A dtype that an operation does not take, or two that do not promote."""
 

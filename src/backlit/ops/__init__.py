@@ -15,8 +15,10 @@ from . import (
     exponential,
     fft,
     index,
+    joining,
     linalg,
     movement,
+    patches,
     pooling,
     random,
     reduce,
@@ -29,6 +31,6 @@ from . import (
 
 __all__ = [
     "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control", "convolution",
-    "creation", "einsum", "exponential", "fft", "index", "linalg", "movement", "pooling", "random", "reduce",
+    "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "movement", "patches", "pooling", "random", "reduce",
     "rounding", "scans", "sorting", "special", "trigonometric",
 ]  # fmt: skip

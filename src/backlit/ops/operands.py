@@ -1,0 +1,52 @@
+"""What the `prepare` functions of many ops share: bringing inputs and parameters into their canonical form."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..base.dtypes import BOOL, SIGNED, UNSIGNED, DType, as_dtype, int64, uint64
+from ..base.errors import ArgumentError
+from ..graph.tensor import Tensor, as_value
+
+_KNOWN = (Tensor, np.ndarray, np.generic)
+
+
+def operand(x: Any) -> Any:
+    """`x` as something with shape and dtype: numbers, lists and foreign arrays become NumPy values."""
+    return x if isinstance(x, _KNOWN) else as_value(x)
+
+
+def accumulator(dtype: DType) -> DType:
+    """The dtype in which a sum or product of `dtype` is kept (Array API standard, 'sum')."""
+    if dtype.char in SIGNED + BOOL:
+        return int64
+    return uint64 if dtype.char in UNSIGNED else dtype
+
+
+def optional_dtype(dtype: Any, otherwise: DType) -> DType:
+    """The dtype asked for, or the one that holds where none is."""
+    return otherwise if dtype is None else as_dtype(dtype)
+
+
+def on_cpu(device: Any, where: str) -> None:
+    """Refuse every device but the one there is."""
+    if device is not None and device != "cpu":
+        raise ArgumentError(f"{where}: expected device 'cpu' or None, got {device!r}; there is no other device.")
+
+
+def integers(values: Any, name: str, where: str) -> tuple[int, ...]:
+    """An int or several as a tuple of ints."""
+    several = values if isinstance(values, Iterable) else (values,)
+    try:
+        return tuple(operator.index(v) for v in several)
+    except TypeError:
+        raise ArgumentError(f"{where}: {name} must be an integer or several, got {values!r}.") from None
+
+
+def no_derivative(reason: str) -> dict[str, str]:
+    """The facets of an op whose result does not depend on the values of its inputs, only on their shape."""
+    return {"nondiff": reason, "traits": "stops"}
