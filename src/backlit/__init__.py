@@ -27,7 +27,13 @@ __version__ = "0.1.0"
 
 globals().update(_namespace.build())
 
-_LAZY = {"static": ".modes.static", "testing": ".testing", "data": ".data", "linalg": ".array_api.linalg"}
+_LAZY = {
+    "static": ".modes.static",
+    "testing": ".testing",
+    "data": ".data",
+    "linalg": ".array_api.linalg",
+    "random": ".array_api.random",
+}
 
 
 def __getattr__(name: str) -> Any:
