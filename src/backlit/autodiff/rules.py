@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base.dtypes import COMPLEX, FLOAT
+from ..base.dtypes import COMPLEX, FLOAT, WEAK
 from ..base.errors import GradientError
 from ..graph.bind import bind
 from ..graph.node import Node
-from ..graph.opdef import OPS
+from ..graph.opdef import OPS, OpDef
 from ..graph.tensor import Tensor, edge, leaf_node, wrap
 from ..ops.arithmetic import add, guarded_multiply, multiply
 from ..ops.complex import conj, real
@@ -154,11 +154,7 @@ def jvp_of(node: Node, tangents: Sequence[Any]) -> Any:
         return None if total is None else widen(total, node)
     if op.transpose is not None:
         if "jointly_linear" in op.traits:
-            filled = [
-                (tangents[i] if tangents[i] is not None else zeros_of(x)) if _moves(x) else x
-                for i, x in enumerate(args)
-            ]
-            return bind(op, filled, params)
+            return bind(op, [_tangent(op, i, x, tangents[i]) for i, x in enumerate(args)], params)
         terms = [bind(op, [*args[:i], tangents[i], *args[i + 1 :]], params) for i in moving]
         total = terms[0]
         for term in terms[1:]:
@@ -169,12 +165,21 @@ def jvp_of(node: Node, tangents: Sequence[Any]) -> Any:
     raise undifferentiable(node)
 
 
-def _moves(x: Any) -> bool:
-    return hasattr(x, "dtype") and x.dtype.char in FLOAT
+def _tangent(op: OpDef, i: int, x: Any, t: Any) -> Any:
+    """What stands at input `i` of a jointly linear op in its jvp: a tangent, or the input that only steers."""
+    if t is not None:
+        return t
+    if isinstance(op.transpose, tuple) and op.transpose[i] is None:
+        return x
+    if type(x) in WEAK:
+        return 0
+    return zeros_of(x) if hasattr(x, "dtype") and x.dtype.char in FLOAT else x
 
 
 def widen(t: Any, node: Node) -> Any:
-    """A tangent broadcast to the shape of the node's value."""
+    """A tangent broadcast to the shape of the node's value, and real where that is real."""
+    if t.dtype.char in COMPLEX and node.dtype.char not in COMPLEX:
+        t = real(t)
     return t if t.shape == node.shape else broadcast_to(t, node.shape)
 
 

@@ -157,7 +157,7 @@ clip = elementwise(
     samples=lambda rng: [
         ((rng.uniform(-0.9, 0.9, (3, 4)) + rng.choice([-2, 0, 2], (3, 4)), -1.0, 1.0), {}),
         ((rng.uniform(-0.9, 0.9, 6) + rng.choice([-2, 0, 2], 6),), {"max": 1.0}),
-        ((rng.uniform(-0.9, 0.9, (2, 3)) + [-2, 0, 2], rng.uniform(-1.1, -1, 3), rng.uniform(1, 1.1, (2, 1))), {}),
+        ((rng.uniform(-0.9, 0.9, 3) + np.array([-2, 0, 2]), rng.uniform(-1.1, -1, 3), rng.uniform(1, 1.1, (2, 1))), {}),
     ],
 )  # fmt: skip
 
