@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.config import recording
 from ..base.dtypes import COMPLEX, FLOAT, WEAK
 from ..base.errors import GradientError
 from ..graph.bind import bind
@@ -192,13 +193,22 @@ def _transposed_vjp(node: Node, tangents: Sequence[Any], moving: Sequence[int]) 
     seeds = [leaf_node(np.zeros(s.shape, s.dtype)) for s in likes]
     g: Any = tuple(edge(s) for s in seeds)
     wanted = [i in moving for i in range(len(tangents))]
-    cotangents = vjp_of(node, g if several else g[0], wanted, True)
+    record = recording.get()
+    token = recording.set(record or True)  # the transpose is read off the tape, wanted or not
+    try:
+        cotangents = vjp_of(node, g if several else g[0], wanted, True)
+    finally:
+        recording.reset(token)
     start: dict[Node, Any] = {}
     for i in moving:
         ct = cotangents[i]
         if ct is not None and isinstance(ct, Tensor) and ct.node is not None:
-            t = tangents[i]
+            t = tangents[i] if record else tangents[i].value
             start[ct.node] = add(start[ct.node], t) if ct.node in start else t
-    found = backpropagate(start, seeds, record=True) if start else {}
-    outs = tuple(found[s] if found.get(s) is not None else wrap(np.zeros(s.shape, s.dtype)) for s in seeds)
+    found = backpropagate(start, seeds, record=bool(record)) if start else {}
+    outs = tuple(_tensor(found[s]) if s in found else wrap(zeros_of(s)) for s in seeds)
     return outs if several else outs[0]
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else wrap(value)
