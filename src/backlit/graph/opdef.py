@@ -143,7 +143,7 @@ class OpDef:
         self.param_names = tuple(p.name for p in static)
 
     @property
-    def _rest(self) -> str:
+    def rest(self) -> str:
         """The name of the `*arrays` of a kernel with any number of inputs; empty where there is none."""
         params = _signature(self.eval).parameters.values()
         return next((p.name for p in params if p.kind is p.VAR_POSITIONAL), "")
@@ -156,13 +156,13 @@ class OpDef:
             self.saves_out, self.saves_rest, self.saved_inputs = True, True, None
             return
         names = saves.split()
-        unknown = [n for n in names if n != "out" and n not in (*self.input_names, self._rest)]
+        unknown = [n for n in names if n != "out" and n not in (*self.input_names, self.rest)]
         if unknown:
             raise GraphError(
                 f"op {self.name!r}: saves names {unknown[0]!r}; it may name out, {', '.join(self.input_names)}."
             )
         self.saves_out = "out" in names
-        self.saves_rest = self._rest in names
+        self.saves_rest = self.rest in names
         self.saved_inputs = tuple(n in names for n in self.input_names)
 
     def split(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
