@@ -18,7 +18,6 @@ from . import (
     joining,
     linalg,
     movement,
-    patches,
     pooling,
     random,
     reduce,
@@ -31,6 +30,6 @@ from . import (
 
 __all__ = [
     "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control", "convolution",
-    "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "movement", "patches", "pooling", "random", "reduce",
+    "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "movement", "pooling", "random", "reduce",
     "rounding", "scans", "sorting", "special", "trigonometric",
 ]  # fmt: skip

@@ -141,7 +141,7 @@ def as_padding(padding: Any, size: Ints, kernel: Ints, stride: Ints, dilation: I
 
 
 _WEIGHT = {False: "outputs, channels / groups", True: "channels, outputs / groups"}
-_AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
+AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 
 
 def _operands(x: Any, w: Any, b: Any, n: int, where: str, groups: int, transposed: bool) -> tuple[Any, Any, Any]:
@@ -149,11 +149,11 @@ def _operands(x: Any, w: Any, b: Any, n: int, where: str, groups: int, transpose
     x, w = array_of(x), array_of(w)
     if len(x.shape) != n + 2:
         raise ShapeError(
-            f"{where}: expected x of shape (batch, channels, {_AXES[n]}), got {x.shape}; "
+            f"{where}: expected x of shape (batch, channels, {AXES[n]}), got {x.shape}; "
             "add a batch or channel axis of size 1 with reshape."
         )
     if len(w.shape) != n + 2:
-        raise ShapeError(f"{where}: expected w of shape ({_WEIGHT[transposed]}, {_AXES[n]}), got {w.shape}.")
+        raise ShapeError(f"{where}: expected w of shape ({_WEIGHT[transposed]}, {AXES[n]}), got {w.shape}.")
     if b is not None:
         b = array_of(b)
         count = w.shape[1] * groups if transposed else w.shape[0]
@@ -177,7 +177,7 @@ def _conv(x: Any, w: Any, b: Any, n: int, stride: Any, padding: Any, dilation: A
     if x.shape[1] != w.shape[1] * groups:
         raise ShapeError(
             f"{where}: x has {x.shape[1]} channels, w expects {w.shape[1]} × groups {groups}; "
-            f"x is {x.shape} (batch, channels, {_AXES[n]}), w {w.shape} ({_WEIGHT[False]}, {_AXES[n]})."
+            f"x is {x.shape} (batch, channels, {AXES[n]}), w {w.shape} ({_WEIGHT[False]}, {AXES[n]})."
         )
     if w.shape[0] % groups:
         raise ShapeError(f"{where}: {w.shape[0]} output channels do not divide into {groups} groups.")
@@ -203,7 +203,7 @@ def _conv_transpose(
     if x.shape[1] != w.shape[0]:
         raise ShapeError(
             f"{where}: x has {x.shape[1]} channels, w expects {w.shape[0]}; "
-            f"x is {x.shape} (batch, channels, {_AXES[n]}), w {w.shape} ({_WEIGHT[True]}, {_AXES[n]})."
+            f"x is {x.shape} (batch, channels, {AXES[n]}), w {w.shape} ({_WEIGHT[True]}, {AXES[n]})."
         )
     if w.shape[0] % groups:
         raise ShapeError(f"{where}: {w.shape[0]} input channels do not divide into {groups} groups.")
@@ -279,7 +279,7 @@ Args:
 
 
 @composite(
-    dtypes="numeric", onnx="Conv", samples=_conv_samples((4,)), doc=_CONV_DOC.format(axes=_AXES[1]),
+    dtypes="numeric", onnx="Conv", samples=_conv_samples((4,)), doc=_CONV_DOC.format(axes=AXES[1]),
 )  # fmt: skip
 def conv1d(
     x: Any, w: Any, /, b: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
@@ -289,7 +289,7 @@ def conv1d(
 
 @composite(
     dtypes="numeric", onnx="ConvTranspose", samples=_transpose_samples((4,)),
-    doc=_TRANSPOSE_DOC.format(n=1, axes=_AXES[1]),
+    doc=_TRANSPOSE_DOC.format(n=1, axes=AXES[1]),
 )  # fmt: skip
 def conv_transpose1d(
     x: Any, w: Any, /, b: Any = None, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, dilation: Any = 1,
@@ -299,7 +299,7 @@ def conv_transpose1d(
 
 
 @composite(
-    dtypes="numeric", onnx="Conv", samples=_conv_samples((3, 4)), doc=_CONV_DOC.format(axes=_AXES[2]) + _EXAMPLE,
+    dtypes="numeric", onnx="Conv", samples=_conv_samples((3, 4)), doc=_CONV_DOC.format(axes=AXES[2]) + _EXAMPLE,
 )  # fmt: skip
 def conv2d(
     x: Any, w: Any, /, b: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
@@ -309,7 +309,7 @@ def conv2d(
 
 @composite(
     dtypes="numeric", onnx="ConvTranspose", samples=_transpose_samples((3, 4)),
-    doc=_TRANSPOSE_DOC.format(n=2, axes=_AXES[2]),
+    doc=_TRANSPOSE_DOC.format(n=2, axes=AXES[2]),
 )  # fmt: skip
 def conv_transpose2d(
     x: Any, w: Any, /, b: Any = None, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, dilation: Any = 1,
@@ -319,7 +319,7 @@ def conv_transpose2d(
 
 
 @composite(
-    dtypes="numeric", onnx="Conv", samples=_conv_samples((2, 3, 2)), doc=_CONV_DOC.format(axes=_AXES[3]),
+    dtypes="numeric", onnx="Conv", samples=_conv_samples((2, 3, 2)), doc=_CONV_DOC.format(axes=AXES[3]),
 )  # fmt: skip
 def conv3d(
     x: Any, w: Any, /, b: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
@@ -329,7 +329,7 @@ def conv3d(
 
 @composite(
     dtypes="numeric", onnx="ConvTranspose", samples=_transpose_samples((2, 3, 2)),
-    doc=_TRANSPOSE_DOC.format(n=3, axes=_AXES[3]),
+    doc=_TRANSPOSE_DOC.format(n=3, axes=AXES[3]),
 )  # fmt: skip
 def conv_transpose3d(
     x: Any, w: Any, /, b: Any = None, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, dilation: Any = 1,
