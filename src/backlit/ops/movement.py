@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.dtypes import FLOAT, as_dtype, float32
+from ..base.dtypes import FLOAT, as_dtype
 from ..base.errors import ArgumentError, ShapeError
 from ..base.shapes import as_axes, as_axis, as_shape, broadcast, size_of
 from ..graph.op import composite, op
@@ -23,7 +23,7 @@ def _cast_params(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None
     prepare=_cast_params, infer=lambda x, *, dtype: Spec(x.shape, dtype), saves="",
     transpose=(lambda g, x, *, dtype: astype(g, x.dtype) if dtype.char in FLOAT else None,),
     traits="jointly_linear", onnx="Cast", array_api=True,
-    samples=lambda rng: [((rng.normal(size=(2, 3)), float32), {}), ((rng.normal(size=2), np.complex128), {})],
+    samples=lambda rng: [((rng.normal(size=(2, 3)), np.float64), {}), ((rng.normal(size=2), np.complex128), {})],
 )  # fmt: skip
 def astype(x: Any, /, *, dtype: Any) -> Any:
     """The same numbers in another dtype. Complex to real takes the real part."""
