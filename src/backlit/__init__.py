@@ -30,7 +30,9 @@ globals().update(_namespace.build())
 _LAZY = {
     "static": ".modes.static",
     "testing": ".testing",
+    "optim": ".optim",
     "data": ".data",
+    "train": ".train",
     "linalg": ".array_api.linalg",
     "random": ".array_api.random",
 }
