@@ -18,7 +18,7 @@ def push_forward(seeds: Mapping[Node, Any], outputs: Sequence[Node], *, record: 
 
     An output that depends on no seed is absent from the result. The work is linear in the size of the graph.
     """
-    order = ancestors(outputs)
+    order = ancestors(outputs, seeds, min((n.serial for n in seeds), default=0))
     leading = leading_from(set(seeds), order)
     tangents: dict[Node, Any] = {}
     with enable_grad() if record else no_grad():

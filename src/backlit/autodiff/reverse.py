@@ -23,7 +23,12 @@ from .rules import freed, vjp_of
 
 
 def backpropagate(
-    seeds: Mapping[Node, Any], targets: Collection[Node] | None = None, *, record: bool = False, free: bool = False
+    seeds: Mapping[Node, Any],
+    targets: Collection[Node] | None = None,
+    *,
+    record: bool = False,
+    free: bool = False,
+    cut: bool = False,
 ) -> dict[Node, Any]:
     """The cotangent of every target, given those of the nodes in `seeds`.
 
@@ -32,13 +37,19 @@ def backpropagate(
         targets: the nodes whose cotangents are wanted; None means all leaves.
         record: do it with Tensors, so that the pass itself can be differentiated (or run later).
         free: let go of inputs and values on the way, so that memory falls as the pass proceeds.
+        cut: end at targets; else the cotangent of one holds what comes by way of another.
 
     A node enters the heap when its first cotangent arrives and leaves it by serial number, newest
     first: every user of a node is newer than the node, so by then its cotangent is complete. The work
     is linear in the number of edges walked (times the logarithm of the graph's width). A target that
     no seed depends on is absent from the result.
     """
-    leading = None if targets is None else leading_from(set(targets), ancestors(seeds))
+    leading = None
+    if targets is not None:
+        targets = set(targets)
+        # A node older than every target depends on none: the walk need not go there.
+        oldest = min((t.serial for t in targets), default=0)
+        leading = leading_from(targets, ancestors(seeds, targets if cut else (), oldest))
     cotangents: dict[Node, Any] = dict(seeds)
     heap = [(-node.serial, node) for node in cotangents]
     heapify(heap)
@@ -57,6 +68,8 @@ def backpropagate(
                 continue
             if targets is not None and node in targets:
                 found[node] = g
+                if cut:
+                    continue
             if op.stops or (leading is not None and node not in leading):
                 continue
             inputs = node.inputs

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.config import recording
+from ..base.config import enable_grad, recording
 from ..base.dtypes import COMPLEX, FLOAT, WEAK
 from ..base.errors import GradientError
 from ..graph.bind import bind
@@ -104,6 +104,8 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequen
             ]
     elif op.vjp is not None:
         found = op.vjp(g, result(node, as_edges), *args, **params)
+    elif op.jvp is not None:
+        found = _transposed_jvp(node, g, wanted, as_edges)
     else:
         raise undifferentiable(node)
     return [
@@ -161,6 +163,8 @@ def jvp_of(node: Node, tangents: Sequence[Any]) -> Any:
         for term in terms[1:]:
             total = add(total, term)
         return total
+    if op.jvp is not None:
+        return op.jvp(tangents, result(node, True), *args, **params)
     if op.vjp is not None:
         return _transposed_vjp(node, tangents, moving)
     raise undifferentiable(node)
@@ -212,3 +216,32 @@ def _transposed_vjp(node: Node, tangents: Sequence[Any], moving: Sequence[int]) 
 
 def _tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else wrap(value)
+
+
+def _transposed_jvp(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> list[Any]:
+    """A vjp from a jvp: the jvp is linear in the tangents, so its transpose is the vjp."""
+    from .reverse import backpropagate
+
+    op = node.op
+    likes: Sequence[Any] = node.inputs or ()
+    seeds = [
+        leaf_node(np.zeros(x.shape, x.dtype)) if w and x.dtype.char in FLOAT else None
+        for w, x in zip(wanted, likes, strict=True)
+    ]
+    args = [_constant(x) for x in arguments(node, as_edges)]
+    out = result(node, as_edges)
+    out = tuple(map(_constant, out)) if isinstance(out, tuple) else _constant(out)
+    with enable_grad():
+        tangents = [None if s is None else edge(s) for s in seeds]
+        moved = op.jvp(tangents, out, *args, **node.params)  # type: ignore[misc]
+    pairs = zip(moved, g, strict=True) if op.results is not None else [(moved, g)]
+    start: dict[Node, Any] = {}
+    for t, ct in pairs:
+        if isinstance(t, Tensor) and t.node is not None and ct is not None:
+            start[t.node] = add(start[t.node], ct) if t.node in start else ct
+    found = backpropagate(start, [s for s in seeds if s is not None], record=as_edges) if start else {}
+    return [None if s is None else found.get(s) for s in seeds]
+
+
+def _constant(x: Any) -> Any:
+    return wrap(x) if isinstance(x, (np.ndarray, np.generic)) else x

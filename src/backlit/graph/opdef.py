@@ -44,6 +44,8 @@ class OpDef:
             giving that input's cotangent, or None; or one function returning a tuple, for variadic ops.
         vjp: `(g, out, *inputs, **params) -> tuple of cotangents` (None for an input without one). `g` and
             `out` are tuples where the op has several outputs.
+        jvp: `(tangents, out, *inputs, **params) -> tangent of out` (a tangent is None where it is zero). Only for
+            ops whose reverse rule is no use in forward mode (loops), or is to be found by transposing this one.
         nondiff: the reason why no derivative exists.
         composite: the op is a function of other ops; value, shape and derivative follow from it.
         saves: names what the derivative needs the values of: "out" and the names of inputs, separated by
@@ -67,7 +69,7 @@ class OpDef:
     """
 
     __slots__ = (
-        "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "latex",
+        "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "jvp", "latex",
         "name", "namespace", "native", "nondiff", "onnx", "operator", "param_names", "partials", "prepare",
         "promotes", "public", "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out",
         "saves_rest", "signature", "singular", "stops", "traits", "transpose", "unrecorded", "vjp",
@@ -92,6 +94,7 @@ class OpDef:
         partials: Sequence[Partial] | None = None,
         transpose: Rule | Sequence[Rule | None] | None = None,
         vjp: Rule | None = None,
+        jvp: Rule | None = None,
         nondiff: str | None = None,
         composite: Rule | None = None,
         saves: str | None = None,
@@ -106,10 +109,11 @@ class OpDef:
         latex: str | None = None,
         samples: Any = None,
     ) -> None:
-        kinds = [k for k in (partials, transpose, vjp, nondiff, composite) if k is not None]
+        kinds = [k for k in (partials, transpose, vjp or jvp, nondiff, composite) if k is not None]
         if len(kinds) != 1:
             raise GraphError(
-                f"op {name!r}: give exactly one of partials, transpose, vjp, nondiff, composite; got {len(kinds)}."
+                f"op {name!r}: give exactly one of partials, transpose, vjp (or jvp), nondiff, composite; "
+                f"got {len(kinds)}."
             )
         if dtypes not in CATEGORIES:
             raise GraphError(f"op {name!r}: dtypes={dtypes!r} is not one of {', '.join(CATEGORIES)}.")
@@ -118,7 +122,7 @@ class OpDef:
         self.infer, self.prepare = infer, prepare
         self.partials = tuple(partials) if partials is not None else None
         self.transpose = transpose if transpose is None or callable(transpose) else tuple(transpose)
-        self.vjp, self.nondiff, self.composite = vjp, nondiff, composite
+        self.vjp, self.jvp, self.nondiff, self.composite = vjp, jvp, nondiff, composite
         self.dtypes, self.chars = dtypes, CATEGORIES[dtypes]
         self.promotes = tuple(promotes) if promotes is not None else None
         self.result, self.results = result, results

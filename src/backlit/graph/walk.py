@@ -10,10 +10,10 @@ from .node import Node
 _serial = attrgetter("serial")
 
 
-def ancestors(outputs: Iterable[Node], stop: Collection[Node] = ()) -> list[Node]:
+def ancestors(outputs: Iterable[Node], stop: Collection[Node] = (), since: int = 0) -> list[Node]:
     """Every node that `outputs` were computed from, themselves included, inputs before their users.
 
-    The walk does not go beyond the nodes in `stop`.
+    The walk does not go beyond the nodes in `stop`, nor to nodes with a serial number below `since`.
     """
     seen = set(outputs)
     todo = list(seen)
@@ -22,7 +22,7 @@ def ancestors(outputs: Iterable[Node], stop: Collection[Node] = ()) -> list[Node
         if node in stop or not node.inputs:
             continue
         for x in node.inputs:
-            if isinstance(x, Node) and x not in seen:
+            if isinstance(x, Node) and x not in seen and x.serial >= since:
                 seen.add(x)
                 todo.append(x)
     return sorted(seen, key=_serial)
