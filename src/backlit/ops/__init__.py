@@ -18,11 +18,14 @@ from . import (
     joining,
     linalg,
     movement,
+    padding,
     pooling,
     random,
     reduce,
     rounding,
     scans,
+    scatter,
+    sets,
     sorting,
     special,
     trigonometric,
@@ -30,6 +33,6 @@ from . import (
 
 __all__ = [
     "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control", "convolution",
-    "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "movement", "pooling", "random", "reduce",
-    "rounding", "scans", "sorting", "special", "trigonometric",
+    "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "movement", "padding", "pooling",
+    "random", "reduce", "rounding", "scans", "scatter", "sets", "sorting", "special", "trigonometric",
 ]  # fmt: skip
