@@ -5,6 +5,7 @@ from every side, `strategies` draws arrays for Hypothesis, `tolerance` says how 
 """
 
 from .gradcheck import GradientMismatch, check_grad
+from .opcheck import OpMismatch, check_op
 from .tolerances import Tolerance, tolerance
 
-__all__ = ["GradientMismatch", "Tolerance", "check_grad", "tolerance"]
+__all__ = ["GradientMismatch", "OpMismatch", "Tolerance", "check_grad", "check_op", "tolerance"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..base.dtypes import COMPLEX, FLOAT, INTEGER
-from ..base.errors import ArgumentError
+from ..base.dtypes import COMPLEX, FLOAT
+from ..base.errors import ArgumentError, DtypeError
 from ..base.trees import leaves, rebuild
 from ..graph.op import Op
 from ..graph.tensor import Tensor, wrap
@@ -30,7 +30,9 @@ class Case:
         self.op, self.view = op, view
         self.tree = (args, kwargs)
         self._leaves = [_frozen(leaf) for leaf in leaves(self.tree)]
-        self._moving = [i for i, leaf in enumerate(self._leaves) if isinstance(leaf, np.ndarray) and leaf.dtype.char in FLOAT]
+        self._moving = [
+            i for i, leaf in enumerate(self._leaves) if isinstance(leaf, np.ndarray) and leaf.dtype.char in FLOAT
+        ]
         self.arrays: list[Array] = [self._leaves[i] for i in self._moving]
 
     def __call__(self, *values: Any) -> Any:
@@ -59,6 +61,11 @@ class Case:
     def replaced(self, values: Any) -> Case:
         """The same call on other arrays."""
         return Case(self.op, *self.with_arrays(values), view=self.view)
+
+    def resized(self, shape: tuple[int, ...]) -> Case:
+        """The same call with every array, integers too, repeated or cut to `shape`."""
+        new = [np.resize(x, shape) if isinstance(x, np.ndarray) else x for x in self._leaves]
+        return Case(self.op, *rebuild(self.tree, iter(new)), view=self.view)
 
     def results(self, *values: Any) -> list[Array]:
         """Every array of the result, as NumPy arrays."""
@@ -133,9 +140,11 @@ def as_complex(case: Case, rng: np.random.Generator) -> Case | None:
     """The same call on complex arrays, where the op takes them."""
     if not case.arrays or not set(COMPLEX) <= set(case.op.chars):
         return None
-    return case.replaced([a + 1j * rng.uniform(0.1, 0.5, a.shape) if a.dtype.char not in COMPLEX else a for a in case.arrays])
-
-
-def only_integers(op: Op) -> bool:
-    """Does the op refuse floating-point inputs?"""
-    return not set(op.chars) & set(FLOAT) and bool(set(op.chars) & set(INTEGER))
+    parts = [0 if a.dtype.char in COMPLEX else 1j * rng.uniform(0.1, 0.5, a.shape) for a in case.arrays]
+    found = case.replaced([a + part for a, part in zip(case.arrays, parts, strict=True)])
+    if case.op.composite is not None:  # what it is made of may refuse
+        try:
+            found.results()
+        except DtypeError:
+            return None
+    return found

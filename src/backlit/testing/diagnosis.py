@@ -35,15 +35,15 @@ def likely_cause(c: Comparison, row: int, column: int) -> str:
     f = c.f
     if f.narrow is not None:
         return (
-            f"the function computes in {f.narrow} although its arguments are float64, which leaves differences only a few "
-            "digits. Let constants inside follow the dtype of the arguments."
+            f"the function computes in {f.narrow} although its arguments are float64, which leaves differences "
+            "only a few digits. Let constants inside follow the dtype of the arguments."
         )
     if not np.array_equal(f(f.x), f(f.x), equal_nan=True):
         return "two calls with the same arguments give different values; fix the random key."
     if not np.isfinite(c.by_differences[row, column]):
         return "the function is not finite here or half a step away: the point is at a pole or the edge of the domain."
     if not np.isfinite(c.by_rule[row, column]):
-        return "the rule is not finite here; infinity times zero can be had right with the trait 'singular' or bl.where."
+        return "the rule is not finite here; where infinity meets zero, give the trait 'singular' or use bl.where."
     return _kink(c, row, column) or _dependent(c) or _pattern(c)
 
 
@@ -75,8 +75,8 @@ def _dependent(c: Comparison) -> str | None:
         error, allowed = (m[:, part].reshape(-1, *leaf.shape) for m in (c.by_rule - c.by_differences, c.allowed))
         if np.all(np.abs(error + error.swapaxes(-1, -2)) <= 2 * allowed) and np.any(np.abs(error) > allowed):
             return (
-                f"the function takes {leaf.path} for symmetric (it may read one triangle only), so that its entries are "
-                "not independent. Check x -> f((x + x.T) / 2) instead."
+                f"the function takes {leaf.path} for symmetric (it may read one triangle only), so that its "
+                "entries are not independent. Check x -> f((x + x.T) / 2) instead."
             )
     return None
 
@@ -98,8 +98,8 @@ def _pattern(c: Comparison) -> str:
         ratios = a[firm] / n[firm]
         factor = float(np.median(ratios))
         if np.all(np.abs(ratios - factor) <= 1e-3 * abs(factor - 1)):
-            close = next((text for k, text in _FACTORS.items() if abs(factor - k) < 1e-6), "a constant factor in the rule")
-            return f"every wrong entry is off by the same factor {factor:.6g}: {close}."
+            known = [text for k, text in _FACTORS.items() if abs(factor - k) < 1e-6]
+            return f"every wrong entry is off by the same factor {factor:.6g}: {(known or ['a constant factor'])[0]}."
     return "the rule is wrong here, in no simple pattern."
 
 
@@ -114,4 +114,3 @@ def _conjugated(c: Comparison) -> bool:
     if not np.any(signs < 0) or not np.array_equal(c.columns, np.eye(c.f.x.size)):
         return False
     return bool(np.all(np.abs(c.by_rule * signs - c.by_differences) <= 2 * c.allowed))
-

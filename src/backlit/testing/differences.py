@@ -33,7 +33,7 @@ def along(f: FlatFunction, v: Vector, complex_step: bool = False) -> tuple[Vecto
         return found, np.full(found.shape, difference_noise(float(np.max(np.abs(found), initial=0.0)), 1.0))
     h = step_along(f.x, v)
     coarse, fine = _central(f, v, h), _central(f, v, h / 2)
-    scale = np.abs(f(f.x))
+    scale = np.nan_to_num(np.abs(f(f.x)), posinf=0.0)
     return (4 * fine - coarse) / 3, np.array([difference_noise(float(s), h) for s in _spread(scale, f)])
 
 
@@ -44,7 +44,8 @@ def step_along(x: Vector, v: Vector) -> float:
 
 
 def _central(f: FlatFunction, v: Vector, h: float) -> Vector:
-    return (f(f.x + h * v) - f(f.x - h * v)) / (2 * h)
+    above, below = f(f.x + h * v), f(f.x - h * v)
+    return np.where(above == below, 0.0, above - below) / (2 * h)  # inf that stays inf does not change
 
 
 def _spread(scale: Vector, f: FlatFunction) -> Vector:

@@ -1,4 +1,4 @@
-"""`FlatFunction`: a function of trees of arrays seen as one from real vectors to real vectors, which is what checks compare."""
+"""`FlatFunction`: a function of trees of arrays, seen as one from real vectors to real vectors."""
 
 from __future__ import annotations
 
@@ -133,9 +133,10 @@ def locate(index: int, layout: Sequence[Leaf]) -> str:
     """The name of one real number of a packed vector, such as `argument 0.weight[1, 2]`."""
     for leaf in layout:
         if index < leaf.length:
-            place, part = (index // 2, ("real part of ", "imaginary part of ")[index % 2]) if leaf.complex else (index, "")
+            place, part = divmod(index, 2) if leaf.complex else (index, 2)
             where = ", ".join(str(int(i)) for i in np.unravel_index(place, leaf.shape)) if leaf.shape else ""
-            return f"{part}{leaf.path}[{where}]" if where else f"{part}{leaf.path}"
+            kind = ("real part of ", "imaginary part of ", "")[part]
+            return f"{kind}{leaf.path}[{where}]" if where else f"{kind}{leaf.path}"
         index -= leaf.length
     raise IndexError(index)
 

@@ -1,4 +1,4 @@
-"""`check_grad`: are the derivatives of a function, of any order and in both modes, those that finite differences find?"""
+"""`check_grad`: compare the derivatives of a function, of any order and in both modes, with finite differences."""
 
 from __future__ import annotations
 

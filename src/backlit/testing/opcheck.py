@@ -17,8 +17,8 @@ from ..graph.graph import Graph, trace
 from ..graph.node import Node
 from ..graph.op import Op
 from ..graph.opdef import Spec
-from ..graph.tensor import leaf_node, wrap
-from .cases import Case, View, as_complex, draw, drawn, intervals_of, samples_of
+from ..graph.tensor import leaf_node
+from .cases import Case, View, as_complex, drawn, samples_of
 from .gradcheck import check_grad
 from .tolerances import tolerance
 
@@ -76,12 +76,15 @@ def check_op(
     for case in cases:
         for check in every:
             _run(check, case, rng)
-        if complex and record.nondiff is None and (other := as_complex(case, rng)) is not None:
-            for check in (_modes_agree, _finite_differences(orders[:2])):
-                _run(check, other, rng)
     _run(_refuses_dtypes, cases[0], rng)
-    if record.nondiff is None and record.composite is None and record.saves is not None:
-        _saves(record, cases)
+    if record.nondiff is not None:
+        return
+    others = [c for c in (as_complex(case, rng) for case in cases) if c is not None] if complex else []
+    for case in others:
+        for check in (_modes_agree, _finite_differences(orders[:2])):
+            _run(check, case, rng)
+    if record.composite is None and record.saves is not None:
+        _saves(record, [*cases, *others])
 
 
 def _run(check: Check, case: Case, rng: np.random.Generator) -> None:
@@ -166,7 +169,7 @@ def _odd_shapes(case: Case, rng: np.random.Generator) -> None:
 def _like(case: Case, shape: tuple[int, ...], rng: np.random.Generator) -> Case:
     if not callable(case.op.samples):
         return drawn(case.op, (shape,) * len(case.op.input_names), rng)
-    return case.replaced([np.resize(a, shape) if a.size else np.zeros(shape) for a in case.arrays])
+    return case.resized(shape)
 
 
 def _refuses_dtypes(case: Case, rng: np.random.Generator) -> None:
@@ -177,14 +180,12 @@ def _refuses_dtypes(case: Case, rng: np.random.Generator) -> None:
     args, kwargs = case.with_arrays(case.arrays)
     inputs, params = op.split(args, kwargs)
     for dtype in ("bool", "int64", "float64", "complex128"):
-        if as_dtype(dtype).char in op.chars or (op.name == "divide" and dtype == "int64"):
+        if as_dtype(dtype).char in op.chars or op.name == "divide":  # which takes integers to floating-point
             continue
         cast = [
-            np.asarray(_plain(x)).astype(dtype) if hasattr(x, "dtype") and (op.promotes is None or i in op.promotes) else x
+            np.asarray(_plain(x)).astype(dtype) if x is not None and (op.promotes is None or i in op.promotes) else x
             for i, x in enumerate(inputs)
         ]
-        if not any(hasattr(x, "dtype") for x in cast):
-            continue
         try:
             bind(op, cast, params)
         except DtypeError:
@@ -197,7 +198,8 @@ def _refuses_dtypes(case: Case, rng: np.random.Generator) -> None:
 
 def _finite_differences(orders: Sequence[int]) -> Check:
     def finite_differences(case: Case, rng: np.random.Generator) -> None:
-        if case.arrays and case.seen(*case.tensors()):
+        outs = case.seen(*case.tensors()) if case.arrays else []
+        if outs and all(y.dtype.name in ("float64", "complex128") for y in outs):
             check_grad(lambda *xs: case.seen(*xs), case.arrays, order=max(orders), full=16, directions=1)
 
     return finite_differences
@@ -221,7 +223,8 @@ def _modes_agree(case: Case, rng: np.random.Generator) -> None:
     size = sum(np.sum(np.abs(w) * np.abs(t.numpy())) for w, t in zip(ws, tangents, strict=True))
     size += sum(np.sum(np.abs(g.numpy()) * np.abs(v)) for g, v in zip(cotangents, vs, strict=True))
     a, b = float(np.sum(forward)), float(np.sum(reverse))
-    assert abs(a - b) <= 1e-10 * float(size) + tolerance(np.float64).absolute, (
+    allowed = max((tolerance(y.dtype).relative for y in (*outs, *vs)), default=0.0)
+    assert abs(a - b) <= 16 * allowed * float(size) + np.finfo(float).tiny, (
         f"forward mode gives {a:.12g} where reverse mode gives {b:.12g}."
     )
 
@@ -249,45 +252,50 @@ def _says_why(case: Case, rng: np.random.Generator) -> None:
         if outs:
             pull([np.ones(y.shape, y.dtype) for y in outs])
     except GradientError as problem:
-        assert case.op.nondiff in str(problem), f"the error does not give the reason {case.op.nondiff!r}: {problem}"
+        if str(case.op.nondiff) not in str(problem):
+            raise AssertionError(f"the error does not give the reason {case.op.nondiff!r}: {problem}") from None
         return
     assert not outs, "it has no derivative, yet its gradient could be taken."
 
 
 def _saves(op: Op, cases: Sequence[Case]) -> None:
     """What `saves` does not name is poisoned and must not matter; what it names must matter in some case."""
+    saved = set((op.saves or "").split())
     needed: set[str] = set()
     for case in cases:
-        if not case.arrays:
-            continue
         node, g = _node(case)
         if node is None:
             continue
-        wanted = [isinstance(x, Node) and x.dtype.char in FLOAT for x in node.inputs or ()]
-        with np.errstate(all="ignore"):
-            plain = _pulled(node, g, wanted)
-            for name in ("out", *op.input_names):
-                poisoned = _poisoned(node, name)
-                if poisoned is None:
-                    continue
-                try:
-                    same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(plain, _pulled(poisoned, g, wanted), strict=True))  # fmt: skip
-                except Exception:  # a poisoned index or sign may well be an illegal one
-                    same = False
-                if same:
-                    continue
-                needed.add(name)
-                if name not in (op.saves or "").split():
-                    raise OpMismatch(f"{case}: its derivative needs the value of {name}, which saves={op.saves!r} does not name.")
-    idle = set((op.saves or "").split()) - needed
-    variadic = not op.input_names
-    if idle and not variadic and needed | idle:
-        raise OpMismatch(f"{op.name}: saves={op.saves!r} keeps {', '.join(sorted(idle))} alive, but no derivative uses it.")
+        plain = _pulled(node, g)
+        for name in ("out", *op.input_names, *filter(None, [op.rest])):
+            poisoned = _poisoned(node, name)
+            if poisoned is None or _same(plain, poisoned, g):
+                continue
+            needed.add(name)
+            if name not in saved:
+                raise OpMismatch(f"{case}: its derivative needs the value of {name}; saves={op.saves!r} lacks it.")
+    if idle := ", ".join(sorted(saved - needed)):
+        raise OpMismatch(f"{op.name}: saves={op.saves!r} keeps {idle} alive, but no derivative uses it.")
+
+
+def _same(plain: Sequence[Any], poisoned: Node, g: Any) -> bool:
+    try:
+        found = _pulled(poisoned, g)
+    except Exception:  # a poisoned index may well be an illegal one
+        return False
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(plain, found, strict=True))
+
+
+def _uneven(out: Any) -> Any:
+    """A cotangent without two equal entries: a rule that permutes must not pass unseen."""
+    return np.linspace(0.6, 0.8, int(out.size)).reshape(out.shape).astype(out.dtype)
 
 
 def _node(case: Case) -> tuple[Node | None, Any]:
-    """The node of this call with every value kept, and a cotangent."""
+    """The node of this call with every value kept, and a cotangent; None where nothing is differentiable."""
     op = case.op
+    if not case.arrays:
+        return None, None
     args, kwargs = case.with_arrays(case.arrays)
     inputs, params = op.split(args, kwargs)
     values = [_plain(x) for x in inputs]
@@ -295,16 +303,18 @@ def _node(case: Case) -> tuple[Node | None, Any]:
     sources = tuple(leaf_node(v) if hasattr(v, "dtype") else v for v in values)
     if op.results is not None:
         like: Any = tuple(Spec(o.shape, o.dtype) for o in out)
-        g: Any = tuple(np.full(o.shape, 0.7, o.dtype) for o in out)
+        g: Any = tuple(_uneven(o) for o in out)
     elif out.dtype.char not in FLOAT:
         return None, None
     else:
-        like, g = Spec(out.shape, out.dtype), np.full(out.shape, 0.7, out.dtype)
+        like, g = Spec(out.shape, out.dtype), _uneven(out)
     return Node(op, sources, params, out, like), g
 
 
-def _pulled(node: Node, g: Any, wanted: Sequence[bool]) -> list[Any]:
-    return [np.asarray(c) for c in vjp_of(node, g, wanted, False) if c is not None]
+def _pulled(node: Node, g: Any) -> list[Any]:
+    wanted = [isinstance(x, Node) and x.dtype.char in FLOAT for x in node.inputs or ()]
+    with np.errstate(all="ignore"):
+        return [np.asarray(c) for c in vjp_of(node, g, wanted, False) if c is not None]
 
 
 def _poisoned(node: Node, name: str) -> Node | None:
@@ -313,11 +323,13 @@ def _poisoned(node: Node, name: str) -> Node | None:
     if name == "out":
         value = tuple(map(_poison, value)) if node.op.results is not None else _poison(value)
     else:
-        at = node.op.input_names.index(name)
-        if at >= len(inputs) or not isinstance(inputs[at], Node):
+        first = node.op.input_names.index(name) if name in node.op.input_names else len(node.op.input_names)
+        last = first + 1 if name in node.op.input_names else len(inputs)
+        found = [i for i in range(first, min(last, len(inputs))) if isinstance(inputs[i], Node)]
+        if not found:
             return None
-        old = inputs[at]
-        inputs[at] = leaf_node(_poison(old.value), like=old.like)
+        for i in found:
+            inputs[i] = leaf_node(_poison(inputs[i].value), like=inputs[i].like)
     return Node(node.op, tuple(inputs), node.params, value, node.like)
 
 
@@ -355,13 +367,13 @@ def _names_a_dtype(case: Case) -> bool:
 
 def _assert_same(a: Any, b: Any, what: str) -> None:
     a, b = np.asarray(a), np.asarray(b)
-    assert a.dtype == b.dtype and a.shape == b.shape, f"{what}: {_shown([a])} and {_shown([b])}."
+    assert (a.dtype, a.shape) == (b.dtype, b.shape), f"{what}: {_shown([a])} and {_shown([b])}."
     assert np.array_equal(a, b, equal_nan=a.dtype.char in FLOAT), f"{what}: by {np.max(np.abs(a - b)):.3g}."
 
 
 def _assert_close(a: Any, b: Any, what: str) -> None:
     a, b = np.asarray(a), np.asarray(b)
-    assert a.dtype == b.dtype and a.shape == b.shape, f"{what}: {_shown([a])} and {_shown([b])}."
+    assert (a.dtype, a.shape) == (b.dtype, b.shape), f"{what}: {_shown([a])} and {_shown([b])}."
     allowed = tolerance(b.dtype)
     size = float(np.max(np.abs(b), initial=0.0))
     assert np.allclose(a, b, rtol=allowed.relative, atol=allowed.relative * size, equal_nan=True), (

@@ -39,7 +39,7 @@ def tolerance(dtype: Any, depth: int = 1) -> Tolerance:
 def difference_noise(scale: float, step: float) -> float:
     """The rounding error of an extrapolated central difference of a function of size `scale`.
 
-    The four values that it is made of carry errors of at most ROUNDINGS · u · scale each, divided by `step` and weighted
-    (1 + 8)/3 in all.
+    The four values that it is made of carry errors of at most ROUNDINGS · u · scale each; they are divided by
+    `step` and weighted (1 + 8)/3 in all.
     """
     return 3 * ROUNDINGS * float(np.finfo(np.float64).eps) / 2 * scale / step

@@ -1,0 +1,6 @@
+"""Shared by all tests: Hypothesis draws the same examples in every run, and takes the time it needs."""
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
