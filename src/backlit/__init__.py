@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 globals().update(_namespace.build())
 
 _LAZY = {
-    "static": ".modes.static",
+    "static": ".static",
     "testing": ".testing",
     "optim": ".optim",
     "data": ".data",

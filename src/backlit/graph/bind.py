@@ -124,6 +124,11 @@ def bind_symbolic(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> A
             sources.append(x.copy() if graph is not None and isinstance(x, np.ndarray) else x)
         elif x.node is None or (graph is not None and x.value is not None):
             sources.append(x.value)
+        elif graph is not None and x.node.graph is None:
+            raise GraphError(
+                f"{op.name}: {x.node.label} belongs to a function being traced, another input to a static graph; "
+                "give the function the tensor of the static graph as an argument."
+            )
         else:
             sources.append(x.node)
     node = enter(graph, op if _recording() else _cut(op), tuple(sources), params, spec)
@@ -147,9 +152,12 @@ def graph_of(name: str, inputs: Sequence[Any]) -> Any:
     return graph
 
 
-def enter(graph: Any, op: OpDef, inputs: tuple[Any, ...], params: dict[str, Any], like: Any) -> Node:
+def enter(
+    graph: Any, op: OpDef, inputs: tuple[Any, ...], params: dict[str, Any], like: Any, name: str | None = None
+) -> Node:
     """A new node without a value, entered in its static graph if it belongs to one."""
     node = Node(op, inputs, params, None, like, caller(), _recording() or None)
+    node.name = name
     if graph is not None:
         node.graph = graph
         graph.enter(node)

@@ -9,7 +9,7 @@ Tensors of the graph that the function reaches by closure become inputs of the n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -174,19 +174,18 @@ def _made(function: Rule, held: Any, tensors: Sequence[Any]) -> Any:
     return tree_map(lambda x: x if isinstance(x, Tensor) else wrap(as_value(x)), function(*args, **kwargs))
 
 
-def expand(node: Node, tensors: Sequence[Any]) -> Any:
-    """Make the call that `node` stands for on the images of its inputs; a list where it has several outputs."""
-    inputs = node.inputs or ()
-    own = len(inputs) - node.params["captured"]
-    stage = Stage(dict(zip(inputs, tensors, strict=True)))
-    function = node.op.composite
+def call_made(node: Node, tensors: Sequence[Any]) -> Any:
+    """The result of the call that `node` stands for, on `tensors` in the place of its inputs."""
+    inputs, function = node.inputs or (), node.op.composite
     if function is None:
         raise GraphError(f"{node.label} is no call.")
-    graph = node.graph
-    if node.op.stops:
-        with no_grad(), on_stage(graph, stage):
-            out = _made(function, node.params["args"], tensors[:own])
-    else:
-        with on_stage(graph, stage):
-            out = _made(function, node.params["args"], tensors[:own])
+    own = len(inputs) - node.params["captured"]
+    stage = Stage(dict(zip(inputs, tensors, strict=True)))
+    with on_stage(node.graph, stage), no_grad() if node.op.stops else nullcontext():
+        return _made(function, node.params["args"], tensors[:own])
+
+
+def expand(node: Node, tensors: Sequence[Any]) -> Any:
+    """Make the call that `node` stands for; a list where it has several outputs."""
+    out = call_made(node, tensors)
     return leaves(out) if node.op.results is not None else out

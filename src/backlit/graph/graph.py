@@ -59,15 +59,15 @@ class Graph:
             args = [made[x] if isinstance(x, Node) else x for x in node.inputs or ()]
             start = mark()
             try:
-                made[node] = self._again(node, args, visit)
+                done = visit(node, args) if visit is not None else None
+                made[node] = self.again(node, args) if done is None else done
             except BacklitError as problem:
                 raise type(problem)(f"{problem} [in {node.label}]") from problem
             credit(made[node], node, start)
         return [made[o] if isinstance(o, Node) else o for o in self.outputs]
 
-    def _again(self, node: Node, args: list[Any], visit: Callable[[Node, list[Any]], Any] | None) -> Any:
-        if visit is not None and (done := visit(node, args)) is not None:
-            return done
+    def again(self, node: Node, args: list[Any]) -> Any:
+        """The op of one node applied to other inputs."""
         if node.op is LEAF:
             return node.value
         if node.op is PICK:
