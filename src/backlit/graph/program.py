@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from .tensor import LEAF
 
 #: Values of fewer elements are kept until the end: letting go of them one by one costs more than they do.
 _SMALL = 64
+
+#: Kernels that are Python's own operators are written as such.
+_OPERATORS: dict[Any, str] = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/"}
 
 
 class Program:
@@ -70,6 +74,9 @@ class Program:
                 raise GraphError(f"{node.label} is used but is neither an input of the graph nor a constant.")
             return self._constant(node.value)
         args = [self._argument(x) for x in node.inputs or ()]
+        symbol = _OPERATORS.get(node.op.eval)
+        if symbol is not None and len(args) == 2 and not node.params:
+            return f"{args[0]} {symbol} {args[1]}"
         if all(k.isidentifier() and not keyword.iskeyword(k) for k in node.params):
             args += [f"{k}={self._argument(v)}" for k, v in node.params.items()]
         else:

@@ -20,6 +20,8 @@ def as_fed(value: Any, dtype: DType, what: str) -> Any:
     Widths may change within a kind, integers may become real and real numbers complex, never the
     other way. A list of Python numbers counts as what it holds.
     """
+    if type(value) is float and dtype.kind == "f":
+        return dtype.type(value)
     if isinstance(value, Tensor):
         if value.value is None:
             raise GraphError(

@@ -170,7 +170,8 @@ class _Recipe:
                 value = node.params.get("default")
                 if value is None:
                     raise self._unfed(node)
-            if value.__class__ is not _ndarray or value.dtype != dtype or not value.ndim:
+            kind = value.__class__
+            if not (value.dtype == dtype and value.ndim if kind is _ndarray else kind is dtype.type):
                 value = as_fed(value, dtype, node.label)
             values.append(value)
         return values
@@ -198,7 +199,7 @@ class _Recipe:
     def run(self, feeds: dict[Node, Any], kept: dict[Node, Any]) -> list[Any]:
         """Compute the fetches, then commit the assignments to `kept`, the values of the variables."""
         fed = self.fed(feeds)
-        graph, assigned = self.plan_for(fed)
+        plan = self.plan_for(fed)
         try:
             values = fed + [kept[n] for n in self.variables]
         except KeyError as missing:
@@ -206,20 +207,21 @@ class _Recipe:
                 f"Session.run: {missing.args[0].label} has no value in this session yet; run "
                 "static.global_variables_initializer(), made after the last variable, or restore a Saver's file."
             ) from None
-        outputs = graph(*values)
+        outputs = plan.graph(*values)
         count = len(self.fetches)
-        held = (*values, *outputs[count:], *graph.outputs)
-        results = [
-            None if n.op is GROUP else _handed_out(v, held) if v.__class__ is _ndarray else v
-            for n, v in zip(self.fetches, outputs, strict=False)
-        ]
-        if assigned:
-            constants = graph.outputs[count:]
-            for node, value, constant in zip(assigned, outputs[count:], constants, strict=True):
-                shared = value.__class__ is _ndarray and (
-                    value.base is not None or constant is value or any(value is f for f in fed)
-                )
-                kept[node] = value.copy() if shared else value
+        new = list(outputs[count:])
+        results: list[Any] = []
+        for node, value in zip(self.fetches, outputs, strict=False):
+            if node.op is GROUP:
+                value = None
+            elif value.__class__ is _ndarray:
+                value = _handed_out(value, (*values, *new, *plan.graph.outputs))
+            results.append(value)
+        for i in plan.arrays:
+            value = new[i]
+            if value.base is not None or value is plan.graph.outputs[count + i] or any(value is f for f in fed):
+                new[i] = value.copy()
+        kept.update(zip(plan.assigned, new, strict=True))
         return results
 
 

@@ -23,10 +23,17 @@ from .variables import ASSIGN, CONSTANT, GROUP
 
 
 class Plan(NamedTuple):
-    """A static graph specialised: run `graph` on the inputs; its outputs are the fetches, then the assigned values."""
+    """A static graph specialised.
+
+    Attributes:
+        graph: the function from the inputs to the fetches, followed by the new values of variables.
+        assigned: the variables that get these.
+        arrays: which of them are arrays, by position, and not numbers.
+    """
 
     graph: closed.Graph
     assigned: tuple[Node, ...]
+    arrays: tuple[int, ...]
 
 
 def specialise(fetches: Sequence[Node], inputs: Sequence[Node], shapes: Sequence[tuple[int, ...]]) -> Plan:
@@ -37,7 +44,9 @@ def specialise(fetches: Sequence[Node], inputs: Sequence[Node], shapes: Sequence
     with enable_grad():
         found = region.replay(images, visitor)
     outputs = [closed.ending(t) for t in (*found, *visitor.assigned.values())]
-    return Plan(closed.Graph([t._node for t in images], outputs), tuple(visitor.assigned))
+    assigned = tuple(visitor.assigned)
+    arrays = tuple(i for i, n in enumerate(assigned) if n.shape)
+    return Plan(closed.Graph([t._node for t in images], outputs), assigned, arrays)
 
 
 def _image(node: Node, shape: tuple[int, ...]) -> Tensor:
