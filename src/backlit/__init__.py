@@ -16,9 +16,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from . import autodiff as _autodiff  # noqa: F401  (registers grad and its relatives)
 from . import ops as _ops  # noqa: F401  (fills the registry)
 from .array_api import namespace as _namespace
-from .autodiff import functions as _functions  # noqa: F401  (registers grad and its relatives)
 from .base.config import enable_grad, no_grad, settings
 from .base.errors import ArgumentError, BacklitError, DtypeError, GradientError, GraphError, ShapeError
 from .graph.tensor import Tensor
@@ -34,6 +34,7 @@ _LAZY = {
     "data": ".data",
     "train": ".train",
     "linalg": ".array_api.linalg",
+    "fft": ".array_api.fft",
     "random": ".array_api.random",
 }
 

@@ -18,6 +18,7 @@ from ..graph.tensor import LEAF, Tensor, as_value, wrap
 from ..graph.walk import ancestors, leading_from
 from ..ops.arithmetic import add
 from ..ops.creation import zeros_of
+from .checks import verify_saved
 from .pull import pull_for
 from .rules import freed, vjp_of
 
@@ -150,7 +151,8 @@ def backward(y: Tensor, cotangent: Any, *, retain_graph: bool, create_graph: boo
         seed = wrap(seed)
     if isinstance(seed, Tensor) and not create_graph:
         seed = seed.value
-    check_saved(y.node)
+    if config.get().check:
+        verify_saved(y.node)
     free = not (retain_graph or create_graph)
     found = backpropagate({y.node: seed}, record=create_graph, free=free)
     for node, g in found.items():
@@ -159,14 +161,6 @@ def backward(y: Tensor, cotangent: Any, *, retain_graph: bool, create_graph: boo
             continue
         g = g if isinstance(g, Tensor) else wrap(g)
         owner._grad = g if owner._grad is None else (owner._grad + g)
-
-
-def check_saved(node: Node) -> None:
-    """Under `check`, compare every saved value with the checksum taken when it was saved."""
-    if config.get().check:
-        from .checks import verify_saved
-
-        verify_saved(node)
 
 
 SUPPLIED["backward"] = backward

@@ -10,9 +10,9 @@ import numpy as np
 from ..base.config import enable_grad, recording
 from ..base.dtypes import COMPLEX, FLOAT, WEAK
 from ..base.errors import GradientError
-from ..graph.bind import bind
+from ..graph.bind import PICK, bind
 from ..graph.node import Node
-from ..graph.opdef import OPS, OpDef
+from ..graph.opdef import OpDef
 from ..graph.tensor import Tensor, edge, leaf_node, wrap
 from ..ops.arithmetic import add, guarded_multiply, multiply
 from ..ops.complex import conj, real
@@ -51,10 +51,9 @@ def result(node: Node, as_edges: bool) -> Any:
         return node if node.value is None else node.value
     if node.op.results is None:
         return edge(node)
-    pick = OPS["pick"]
     values = node.value or (None,) * len(node.like)
     return tuple(
-        wrap(v, Node(pick, (node,), {"index": i}, v, s, node.place))
+        wrap(v, Node(PICK, (node,), {"index": i}, v, s, node.place))
         for i, (v, s) in enumerate(zip(values, node.like, strict=True))
     )
 

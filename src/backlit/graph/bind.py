@@ -13,6 +13,7 @@ from ..base.errors import BacklitError, DtypeError, GraphError, shown
 from .infer import explain_failure, infer
 from .node import Node, caller
 from .opdef import OPS, OpDef, Spec
+from .seal import seal
 from .tensor import Tensor, as_value, edge, wrap
 
 _recording = recording.get
@@ -67,28 +68,33 @@ def record(
     if op.nondiff is not None and op.results is None and out.dtype.char not in FLOAT:
         return wrap(out)
     sources: list[Any] = []
-    saved = op.saved_inputs
-    keep = config.get().keep_values
+    settings = config.get()
+    keep = settings.keep_values
     for i, (x, v) in enumerate(zip(inputs, values, strict=True)):
         node = x.node if isinstance(x, Tensor) else None
         if node is None:
             sources.append(v)
         else:
             sources.append(node)
-            if node.value is None and (saved is None or keep or (saved[i] if i < len(saved) else op.saves_rest)):
+            if node.value is None and (keep or op.saves_input(i)):
                 node.value = v
-    if op.results is not None:
+    several = op.results is not None
+    kept = out if op.saves_out or keep else None
+    if several:
         like: Any = tuple(Spec(o.shape, o.dtype) for o in out)
-        node = Node(op, tuple(sources), params, out if op.saves_out or keep else None, like, caller(), origin)
+    else:
+        like = Spec(out.shape, out.dtype) if kept is None else out
+    node = Node(op, tuple(sources), params, kept, like, caller(), origin)
+    if settings.check:
+        node.seal = seal(op, values, out)
+    if several:
         picked = [
             wrap(o, Node(PICK, (node,), {"index": i}, o if keep else None, like[i], node.place, origin))
             if o.dtype.char in FLOAT else wrap(o)
             for i, o in enumerate(out)
         ]  # fmt: skip
         return tuple(picked) if op.results is tuple else op.results(*picked)
-    if op.saves_out or keep:
-        return wrap(out, Node(op, tuple(sources), params, out, out, caller(), origin))
-    return wrap(out, Node(op, tuple(sources), params, None, Spec(out.shape, out.dtype), caller(), origin))
+    return wrap(out, node)
 
 
 PICK = OpDef(

@@ -35,10 +35,12 @@ class Node:
         owner: for a leaf, a weak reference to the Tensor whose `.grad` it feeds.
         graph: the static graph that the node belongs to, if any.
         name: a name given by the user or by the static graph.
+        seal: checksums of the values saved; not set unless they are to be checked.
     """
 
     __slots__ = (
-        "__weakref__", "graph", "inputs", "like", "name", "op", "origin", "owner", "params", "place", "serial", "value",
+        "__weakref__", "graph", "inputs", "like", "name", "op", "origin", "owner", "params", "place", "seal",
+        "serial", "value",
     )  # fmt: skip
 
     def __init__(

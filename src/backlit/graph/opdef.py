@@ -169,6 +169,11 @@ class OpDef:
         self.saves_rest = self.rest in names
         self.saved_inputs = tuple(n in names for n in self.input_names)
 
+    def saves_input(self, i: int) -> bool:
+        """Does the derivative need the value of the i-th input?"""
+        saved = self.saved_inputs
+        return saved is None or (saved[i] if i < len(saved) else self.saves_rest)
+
     def split(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Arguments of a call as (inputs, params), params complete and in canonical form."""
         if self.prepare is not None:
