@@ -5,7 +5,8 @@ from every side, `strategies` draws arrays for Hypothesis, `tolerance` says how 
 """
 
 from .gradcheck import GradientMismatch, check_grad
-from .opcheck import OpMismatch, check_op
+from .opcheck import check_op
+from .saves import OpMismatch
 from .tolerances import Tolerance, tolerance
 
 __all__ = ["GradientMismatch", "OpMismatch", "Tolerance", "check_grad", "check_op", "tolerance"]

@@ -58,6 +58,10 @@ class Case:
         """The same call with all floating-point arrays in another dtype."""
         return self.replaced([a.astype(dtype) for a in self.arrays])
 
+    def narrow(self) -> Case:
+        """The same call in single precision."""
+        return self.replaced([a.astype("complex64" if a.dtype.char in COMPLEX else "float32") for a in self.arrays])
+
     def replaced(self, values: Any) -> Case:
         """The same call on other arrays."""
         return Case(self.op, *self.with_arrays(values), view=self.view)
@@ -81,6 +85,11 @@ class Case:
 
         args, kwargs = rebuild(self.tree, iter([Shown(shown(leaf)) for leaf in self._leaves]))
         return f"{self.op.name}({', '.join([*map(repr, args), *(f'{k}={v!r}' for k, v in kwargs.items())])})"
+
+
+def plain(x: Any) -> Any:
+    """The NumPy value of a Tensor; anything else as it is."""
+    return x.numpy() if isinstance(x, Tensor) else x
 
 
 class Shown(str):
@@ -120,7 +129,10 @@ def intervals_of(op: Op) -> list[Any]:
     """For each input the interval, or intervals, to draw from."""
     count = len(op.input_names)
     single = len(op.samples) == 2 and not isinstance(op.samples[0], (tuple, list))
-    return [op.samples] * count if single else list(op.samples) * (count if len(op.samples) == 1 else 1)
+    intervals = [op.samples] * count if single else list(op.samples) * (count if len(op.samples) == 1 else 1)
+    if len(intervals) != count:
+        raise ArgumentError(f"op {op.name!r}: samples must hold an interval for each of its {count} inputs.")
+    return intervals
 
 
 def draw(interval: Any, shape: tuple[int, ...], dtypes: str, rng: np.random.Generator) -> Array:

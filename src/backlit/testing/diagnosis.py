@@ -52,13 +52,15 @@ def _kink(c: Comparison, row: int, column: int) -> str | None:
     weight = np.abs(c.rows[row])
     gap, closer = float(weight @ near), float(weight @ nearer)
     size = abs(c.by_rule[row, column]) + abs(c.by_differences[row, column])
+    if closer > 4 * gap > 0:
+        return "a jump within one step of the point; check at a point farther from it."
     if closer > 1e-3 * size and closer > 0.5 * gap:
         return (
             f"a kink: the slopes on the two sides differ by {closer:.3g} however small the step. There the rule may "
             "choose either, or any between; check at another point."
         )
     if gap > 1e-2 * size and closer < 0.01 * gap:
-        return "a kink or jump within one step of the point; check at a point farther from it."
+        return "a kink within one step of the point; check at a point farther from it."
     return None
 
 
@@ -110,7 +112,11 @@ def _same_where_right(c: Comparison) -> bool:
 
 
 def _conjugated(c: Comparison) -> bool:
-    signs = np.concatenate([np.tile([1.0, -1.0] if leaf.complex else [1.0], leaf.size) for leaf in c.f.inputs] or [[]])
-    if not np.any(signs < 0) or not np.array_equal(c.columns, np.eye(c.f.x.size)):
+    """Are the partials conjugated, which changes the sign where just one of input and output is imaginary?"""
+    inputs, outputs = (
+        np.concatenate([np.tile([1.0, -1.0] if leaf.complex else [1.0], leaf.size) for leaf in layout])
+        for layout in (c.f.inputs, c.f.outputs)
+    )
+    if inputs.min() > 0 or c.by_rule.shape != (c.f.length, c.f.x.size):
         return False
-    return bool(np.all(np.abs(c.by_rule * signs - c.by_differences) <= 2 * c.allowed))
+    return bool(np.all(np.abs(c.by_rule * inputs * outputs[:, None] - c.by_differences) <= 2 * c.allowed))
