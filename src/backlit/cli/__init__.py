@@ -1,1 +1,5 @@
-""""""
+"""The command `backlit`."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,50 @@
+"""`backlit info`: what is installed, and what the library is set to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from dataclasses import fields
+from importlib import metadata
+from typing import Any
+
+from ..base.config import config
+from ..data.sources import cache_folder, find_mnist
+
+#: The packages whose versions matter to a run.
+PACKAGES = ("backlit", "numpy", "matplotlib", "scikit-learn", "pooch", "rich")
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser("info", help="versions, settings and where data is looked for", description=__doc__)
+    command.set_defaults(run=run)
+
+
+def versions() -> dict[str, str | None]:
+    """Python's and each package's version; None where a package is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it."""
+    rows: list[tuple[str, Any]] = [(name, version or "not installed") for name, version in versions().items()]
+    rows += [("platform", platform.platform()), ("", "")]
+    settings = config.get()
+    rows += [(field.name, getattr(settings, field.name)) for field in fields(settings)]
+    rows += [
+        ("", ""),
+        ("BACKLIT_DATA", os.environ.get("BACKLIT_DATA", "not set")),
+        ("cache", cache_folder()),
+        ("mnist", find_mnist() or "not on this machine; backlit train --data mnist downloads it"),
+    ]
+    for name, value in rows:
+        print(f"{name:14} {value}".rstrip())
+    return 0

@@ -1,0 +1,57 @@
+"""The parser of the command line, and what happens to errors.
+
+Exit codes: 0 done, 1 an error that the message explains, 2 a wrong command line, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NoReturn
+
+from ..base.errors import BacklitError
+from . import gallery, info, train
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that suggests the nearest choice or option where one is misspelt."""
+
+    def error(self, message: str) -> NoReturn:
+        known = [option for action in self._actions for option in action.option_strings]
+        if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            wrong, known = found[1], re.findall(r"[\w-]+", found[2])
+        else:
+            found = re.search(r"unrecognized arguments: (-\S+)", message)
+            wrong = found[1] if found else ""
+        close = get_close_matches(wrong, known, 1)
+        hint = f"\nDid you mean {close[0]}?" if close else ""
+        self.exit(2, f"{self.prog}: {message}{hint}\nSee {self.prog} --help.\n")
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    top = Parser(
+        prog="backlit",
+        description="Backpropagation you can see through: train a network, or see how one learns.",
+        epilog="backlit COMMAND --help says more about a command.",
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    for command in (train, gallery, info):
+        command.add(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except BacklitError as error:
+        print(f"backlit: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("backlit: stopped.", file=sys.stderr)
+        return 130

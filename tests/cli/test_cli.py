@@ -1,0 +1,132 @@
+"""The command `backlit`, mostly as a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from backlit.cli import main
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+COMMAND = [sys.executable, "-m", "backlit"]
+FILES = {"params.npz", "config.json", "log.csv", "loss.png", "confusion.png", "misread.png", "report.md"}
+
+
+def backlit(*arguments, **options):
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+
+
+def test_help_names_the_commands():
+    done = backlit("--help")
+    assert done.returncode == 0
+    for command in ("train", "gallery", "info"):
+        assert re.search(rf"^ +{command} +\w", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [(["trian"], "train"), (["gallery", "xro"], "xor"), (["train", "--data", "mnits"], "mnist"),
+     (["train", "--epoch-count=3"], "--epochs")],
+)  # fmt: skip
+def test_a_wrong_name_suggests_the_nearest(arguments, near, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert f"Did you mean {near}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["train", "--epochs", "0"], ["train", "--lr", "inf"], ["train", "--seed", "x"]]
+)
+def test_a_wrong_command_line_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "See backlit" in capsys.readouterr().err
+
+
+def test_info_tells_versions(capsys):
+    assert main(["info"]) == 0
+    told = capsys.readouterr().out
+    assert f"numpy          {np.__version__}" in told
+    assert "default_dtype  float32" in told
+
+
+def test_gallery_lists_and_runs(tmp_path, capsys):
+    assert main(["gallery"]) == 0
+    assert "himmelblau" in capsys.readouterr().out
+    assert main(["gallery", "neuron", "--quick", "--out", str(tmp_path)]) == 0
+    assert "∂f/∂w = 0.25, ∂f/∂b = 0.25" in capsys.readouterr().out
+    assert (tmp_path / "neuron.png").exists()
+
+
+def test_training_leaves_a_complete_run_folder(tmp_path):
+    done = backlit("train", "--epochs", 3, "--seed", 7, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("epoch ")]
+    assert len(lines) == 3
+    for line in lines:
+        assert re.match(r"epoch \d/3   loss [\d.]+   accuracy +[\d.]+%   validation +[\d.]+% +[\d,]+ samples/s$", line)
+    (folder,) = tmp_path.iterdir()
+    assert re.fullmatch(r"digits-mlp-\d{8}-\d{6}", folder.name)
+    assert {p.name for p in folder.iterdir()} == FILES
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"] == {
+        "data": "digits", "model": "mlp", "epochs": 3, "batch_size": 64, "optimizer": "adam",
+        "lr": config["settings"]["lr"], "seed": 7,
+    }  # fmt: skip
+    assert len(config["data"]["sha256"]) == 64
+    assert config["versions"]["numpy"] == np.__version__
+    with open(folder / "log.csv") as file:
+        log = list(csv.DictReader(file))
+    assert [row["epoch"] for row in log] == ["1", "2", "3"]
+    accuracy = re.search(r"Test accuracy ([\d.]+) %", done.stdout)[1]
+    assert f"**{accuracy} %**" in (folder / "report.md").read_text()
+    for name in ("loss", "confusion", "misread"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child process on Windows")
+def test_an_interrupt_saves_and_says_so(tmp_path):
+    arguments = ["train", "--epochs", "100000", "--out", str(tmp_path)]
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("epoch"):
+        assert process.poll() is None
+    time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped by Ctrl-C after step" in told
+    (folder,) = tmp_path.iterdir()
+    assert {p.name for p in folder.iterdir()} == FILES
+    assert "Stopped by Ctrl-C" in (folder / "report.md").read_text()
+
+
+def test_without_an_extra_it_says_what_to_install(tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
+    done = backlit("train", env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path)
+    assert done.returncode == 1
+    assert 'pip install "backlit[train]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_network_mnist_says_what_to_do(tmp_path):
+    pytest.importorskip("pooch")
+    hidden = {**os.environ, "BACKLIT_CACHE": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    hidden.pop("BACKLIT_DATA", None)
+    done = backlit("train", "--data", "mnist", env=hidden, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "set BACKLIT_DATA" in done.stderr
+    assert "Traceback" not in done.stderr
