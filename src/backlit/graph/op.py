@@ -61,7 +61,10 @@ def described(function: Callable[..., Any], op: OpDef) -> Callable[..., Any]:
     named.__name__ = named.__qualname__ = op.name
     named.__module__ = "backlit"
     named.__doc__ = op.doc
-    named.__signature__ = op.signature
+    if op.source is not None:
+        named.__wrapped__ = op.source  # where inspect.signature looks
+    else:
+        named.__signature__ = op.signature
     named.op = op
     return function
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from inspect import CO_VARARGS
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,10 +72,11 @@ class OpDef:
     """
 
     __slots__ = (
-        "array_api", "chars", "composite", "doc", "dtypes", "eval", "family", "infer", "input_names", "jvp", "latex",
-        "name", "namespace", "native", "nondiff", "onnx", "operator", "param_names", "partials", "prepare",
-        "promotes", "public", "pull", "result", "results", "samples", "saved_inputs", "saves", "saves_out",
-        "saves_rest", "signature", "singular", "stops", "traits", "transpose", "unrecorded", "vjp",
+        "array_api", "chars", "composite", "defaults", "doc", "dtypes", "eval", "family", "infer",
+        "input_names", "jvp", "latex", "name", "namespace", "native", "nondiff", "onnx", "operator",
+        "param_names", "partials", "positional", "prepare", "promotes", "public", "pull", "rest", "result",
+        "results", "samples", "saved_inputs", "saves", "saves_out", "saves_rest", "singular", "stops",
+        "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
 
     name: str
@@ -117,7 +121,7 @@ class OpDef:
             )
         if dtypes not in CATEGORIES:
             raise GraphError(f"op {name!r}: dtypes={dtypes!r} is not one of {', '.join(CATEGORIES)}.")
-        self.name, self.eval, self.family, self.doc = name, eval, family, doc or inspect.getdoc(eval) or ""
+        self.name, self.eval, self.family, self.doc = name, eval, family, doc or eval.__doc__ or ""
         self.namespace = namespace
         self.infer, self.prepare = infer, prepare
         self.partials = tuple(partials) if partials is not None else None
@@ -133,24 +137,24 @@ class OpDef:
         self.unrecorded = nondiff is not None and (result == "boolean" or self.stops)
         #: The backward pass through this op on arrays, unrolled when first needed (autodiff/pull.py).
         self.pull: Any = None
-        self._read_signature()
+        arity = len(self.partials) if self.partials else None
+        self.input_names, self.rest, self.param_names, self.positional = _read(eval, arity)
+        self.defaults = dict(getattr(eval, "__kwdefaults__", None) or {})
+        given = (getattr(eval, "__defaults__", None) or ())[::-1]
+        self.defaults.update(zip(self.param_names[: self.positional][::-1], given))  # noqa: B905 (the last have them)
         self._read_saves(saves)
 
-    def _read_signature(self) -> None:
-        source = self.composite or self.prepare or self.eval
-        signature = _signature(source)
-        self.signature = signature
-        evaluated = signature if source is self.eval else _signature(self.eval)
-        params = evaluated.parameters.values()
-        self.input_names = tuple(p.name for p in params if p.kind is p.POSITIONAL_ONLY)
-        static = [p for p in params if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        self.param_names = tuple(p.name for p in static)
+    @property
+    def signature(self) -> inspect.Signature:
+        """The public signature."""
+        source = self.source
+        return inspect.signature(source) if source is not None else _of_inputs(self.input_names)
 
     @property
-    def rest(self) -> str:
-        """The name of the `*arrays` of a kernel with any number of inputs; empty where there is none."""
-        params = _signature(self.eval).parameters.values()
-        return next((p.name for p in params if p.kind is p.VAR_POSITIONAL), "")
+    def source(self) -> Rule | None:
+        """The Python function that has the public signature; None where a ufunc, built-in or lambda computes the op."""
+        source = self.composite or self.prepare or self.eval
+        return source if source is not self.eval or _is_python(source) else None
 
     def _read_saves(self, saves: str | None) -> None:
         if self.nondiff is not None:
@@ -180,15 +184,17 @@ class OpDef:
             inputs, params = self.prepare(*args, **kwargs)
             return inputs, params
         n = len(self.input_names)
-        if not self.param_names and not kwargs and len(args) == n:
-            return args, {}
+        if n <= len(args) <= n + self.positional and kwargs.keys() <= self.defaults.keys():
+            params = self.defaults | dict(zip(self.param_names, args[n:])) | kwargs  # noqa: B905 (the given ones)
+            if len(params) == len(self.param_names) and not kwargs.keys() & set(self.param_names[: len(args) - n]):
+                return args[:n], params
         try:
-            bound = self.signature.bind(*args, **kwargs)
+            given = self.signature.bind(*args, **kwargs)
         except TypeError as problem:
             raise ArgumentError(f"{self.name}{self.signature}: {problem}.") from None
-        bound.apply_defaults()
-        given = bound.arguments
-        return [given[k] for k in self.input_names], {k: given[k] for k in self.param_names}
+        given.apply_defaults()
+        values = given.arguments
+        return [values[k] for k in self.input_names], {k: values[k] for k in self.param_names}
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -197,17 +203,35 @@ class OpDef:
         return (OPS.__getitem__, (self.name,))
 
 
-def _signature(function: Rule) -> inspect.Signature:
-    """The signature; a ufunc, a built-in or a lambda has only inputs, named x, or x1, x2 and so on."""
+def _is_python(function: Rule) -> bool:
+    """Is this a function written in Python with its inputs marked, and not a ufunc, a built-in or a lambda?"""
+    return isinstance(function, FunctionType) and function.__name__ != "<lambda>"
+
+
+@cache
+def _of_inputs(names: tuple[str, ...]) -> inspect.Signature:
+    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names])
+
+
+def _read(function: Rule, arity: int | None) -> tuple[tuple[str, ...], str, tuple[str, ...], int]:
+    """Names of the inputs, of `*rest`, of the static parameters, and how many of these may be positional.
+
+    A ufunc, a built-in or a lambda has only inputs, named x, or x1, x2 and so on. Read from the code
+    object, because `inspect.signature` would take half of the time of the import.
+    """
+    if _is_python(function):
+        code: CodeType = function.__code__  # type: ignore[attr-defined]
+        first, last = code.co_posonlyargcount, code.co_argcount
+        end = last + code.co_kwonlyargcount
+        names = code.co_varnames
+        return names[:first], names[end] if code.co_flags & CO_VARARGS else "", names[first:end], last - first
     if isinstance(function, np.ufunc):
         count = function.nin
+    elif isinstance(function, FunctionType):
+        count = function.__code__.co_argcount
     else:
-        signature = inspect.signature(function)
-        if inspect.isfunction(function) and function.__name__ != "<lambda>":
-            return signature
-        count = len(signature.parameters)
-    names = ["x"] if count == 1 else [f"x{i + 1}" for i in range(count)]
-    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names])
+        count = arity or len(inspect.signature(function).parameters)
+    return ("x",) if count == 1 else tuple(f"x{i + 1}" for i in range(count)), "", (), 0
 
 
 #: Every op by its name.
