@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os.path
 import sys
 import weakref
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
 from .opdef import OpDef, Spec
 
 _serial = count()
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _inside: dict[str, bool] = {}
 
 Place = tuple[CodeType, int]
@@ -94,7 +94,7 @@ class Node:
             return ""
         code, instruction = node.place
         lines = [line for start, end, line in code.co_lines() if start <= instruction < end and line]
-        return f"{Path(code.co_filename).name}:{lines[0] if lines else code.co_firstlineno}"
+        return f"{os.path.basename(code.co_filename)}:{lines[0] if lines else code.co_firstlineno}"
 
     @property
     def label(self) -> str:

@@ -230,7 +230,9 @@ def _read(function: Rule, arity: int | None) -> tuple[tuple[str, ...], str, tupl
     elif isinstance(function, FunctionType):
         count = function.__code__.co_argcount
     else:
-        count = arity or len(inspect.signature(function).parameters)
+        # A built-in such as operator.add says "($module, a, b, /)".
+        text: str = function.__text_signature__  # type: ignore[attr-defined]
+        count = arity or sum(part.strip().isidentifier() for part in text.strip("()").split(","))
     return ("x",) if count == 1 else tuple(f"x{i + 1}" for i in range(count)), "", (), 0
 
 
