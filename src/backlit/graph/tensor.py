@@ -13,6 +13,7 @@ from ..base.errors import ArgumentError, DtypeError, GradientError, GraphError, 
 from .node import Node, caller
 from .opdef import OPS, SUPPLIED, OpDef, Spec
 from .operators import Operators
+from .protocols import Protocols
 
 #: The op of a node that nothing computed: a Tensor the user made, a placeholder, an argument being differentiated.
 LEAF = OpDef("leaf", lambda: None, nondiff="a leaf is where differentiation ends", doc="A value given, not computed.")
@@ -20,7 +21,7 @@ LEAF = OpDef("leaf", lambda: None, nondiff="a leaf is where differentiation ends
 _new = object.__new__
 
 
-class Tensor(Operators):
+class Tensor(Operators, Protocols):
     """An n-dimensional array that remembers how it was made, so that it can be differentiated.
 
     A Tensor has the value semantics of a number: `y = x[2:]` is never changed by a later
@@ -73,7 +74,9 @@ class Tensor(Operators):
 
     @property
     def size(self) -> int:
-        """The number of elements."""
+        """The number of elements; None in a static graph where it is known only when fed."""
+        if None in self.shape:
+            return None  # type: ignore[return-value]
         n = 1
         for s in self.shape:
             n *= s
@@ -170,12 +173,17 @@ class Tensor(Operators):
     def __len__(self) -> int:
         if not self.shape:
             raise ShapeError("len(): a Tensor of shape () has no length; use .size or .item().")
+        if self.shape[0] is None:
+            raise GraphError(
+                f"len(): the first size of {self._node.label} is known only when the graph is fed; "
+                "compute with static.shape(x)[0], and reduce or index in place of a loop."
+            )
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise ShapeError("iteration over a Tensor of shape (): use .item() for its value.")
-        return (self[i] for i in range(self.shape[0]))
+        return (self[i] for i in range(len(self)))
 
     def __hash__(self) -> int:
         return id(self)

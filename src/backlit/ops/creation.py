@@ -13,9 +13,8 @@ from ..base.shapes import as_axis, as_index, as_shape
 from ..graph.op import composite, function, op
 from ..graph.opdef import Spec
 from ..graph.tensor import Tensor, as_value, wrap
-from .joining import stack
 from .movement import astype, broadcast_to, copy, reshape
-from .operands import on_cpu, operand, optional_dtype
+from .operands import holds_tensor, on_cpu, operand, optional_dtype
 
 
 def zeros_of(x: Any) -> Any:
@@ -52,8 +51,8 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
     on_cpu(device, "asarray")
     if isinstance(obj, Tensor):
         return _from_tensor(obj, dtype, copy)
-    if isinstance(obj, (list, tuple)) and _holds_tensor(obj):
-        joined = stack.public([asarray(o) for o in obj])
+    if isinstance(obj, (list, tuple)) and holds_tensor(obj):
+        joined = operand(obj)
         return joined if dtype is None else astype.public(joined, dtype)
     if not isinstance(obj, (np.ndarray, np.generic, list, tuple, *WEAK)):
         obj = _foreign(obj)
@@ -72,10 +71,6 @@ def _from_tensor(x: Tensor, dtype: Any, copied: bool | None) -> Tensor:
     if not copied:
         return x
     return copy.public(x) if x.node is not None else wrap(np.array(x.value))
-
-
-def _holds_tensor(data: Any) -> bool:
-    return any(_holds_tensor(d) if isinstance(d, (list, tuple)) else isinstance(d, Tensor) for d in data)
 
 
 def _foreign(obj: Any) -> Any:

@@ -102,7 +102,7 @@ def reshape(x: Any, /, *, shape: Any) -> Any:
     return np.reshape(x, shape)
 
 
-def _expand_params(x: Any, /, *, axis: int | tuple[int, ...] = 0) -> Any:
+def _expand_params(x: Any, /, axis: int | tuple[int, ...] = 0) -> Any:
     x = operand(x)
     new = integers(axis, "axis", "expand_dims")
     return (x,), {"axis": as_axes(new, x.ndim + len(new), "expand_dims")}

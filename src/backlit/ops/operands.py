@@ -10,14 +10,27 @@ import numpy as np
 
 from ..base.dtypes import BOOL, SIGNED, UNSIGNED, DType, as_dtype, int64, uint64
 from ..base.errors import ArgumentError
+from ..graph.opdef import OPS
 from ..graph.tensor import Tensor, as_value
 
 _KNOWN = (Tensor, np.ndarray, np.generic)
 
 
 def operand(x: Any) -> Any:
-    """`x` as something with shape and dtype: numbers, lists and foreign arrays become NumPy values."""
-    return x if isinstance(x, _KNOWN) else as_value(x)
+    """`x` as something with shape and dtype: numbers, lists and foreign arrays become NumPy values.
+
+    Lists that hold Tensors are stacked, so that they stay differentiable.
+    """
+    if isinstance(x, _KNOWN):
+        return x
+    if isinstance(x, (list, tuple)) and holds_tensor(x):
+        return OPS["stack"].public([operand(part) for part in x])
+    return as_value(x)
+
+
+def holds_tensor(data: list[Any] | tuple[Any, ...]) -> bool:
+    """Is there a Tensor in these nested lists?"""
+    return any(holds_tensor(d) if isinstance(d, (list, tuple)) else isinstance(d, Tensor) for d in data)
 
 
 def accumulator(dtype: DType) -> DType:
@@ -45,8 +58,3 @@ def integers(values: Any, name: str, where: str) -> tuple[int, ...]:
         return tuple(operator.index(v) for v in several)
     except TypeError:
         raise ArgumentError(f"{where}: {name} must be an integer or several, got {values!r}.") from None
-
-
-def no_derivative(reason: str) -> dict[str, str]:
-    """The facets of an op whose result does not depend on the values of its inputs, only on their shape."""
-    return {"nondiff": reason, "traits": "stops"}

@@ -1,4 +1,4 @@
-"""Sets: the different elements of an array. The shapes of these results depend on values."""
+"""Sets: the different elements of an array, whose number depends on values; and membership."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.dtypes import bool_
 from ..graph.op import composite, op
+from ..graph.opdef import Spec
 from .index import take
 from .movement import reshape
 from .operands import operand
@@ -87,3 +89,13 @@ def unique_inverse(x: Any, /) -> Any:
 def unique_values(x: Any, /) -> Any:
     """The different elements, ascending."""
     return _unique(x)[0]
+
+
+@op(
+    prepare=lambda x1, x2, /, *, invert=False: ((operand(x1), operand(x2)), {"invert": bool(invert)}), result="boolean",
+    infer=lambda x1, x2, *, invert: Spec(x1.shape, bool_), nondiff="the answer is yes or no",
+    samples=lambda rng: [((np.array([1.0, 2.0, 5.0]), np.array([2.0, 1.0])), {"invert": v}) for v in (False, True)],
+)  # fmt: skip
+def isin(x1: Any, x2: Any, /, *, invert: bool) -> Any:
+    """True where an element of `x1` is one of those of `x2`; the opposite with `invert`."""
+    return np.isin(x1, x2, invert=invert)
