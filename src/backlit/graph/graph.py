@@ -123,10 +123,12 @@ class Graph:
 
 
 def credit(result: Any, node: Node, start: int) -> None:
-    """Give the nodes made since `start` for `result` the line of the user's code that made `node`."""
+    """Give the nodes made since `start` for `result` the name of `node` and the line of the user's code."""
     parts = result if isinstance(result, (list, tuple)) else (result,)
     todo = [t.node for t in parts if isinstance(t, Tensor) and t.node is not None and t.node.serial > start]
     seen = set(todo)
+    for new in todo:
+        new.name = node.name if new.origin is None else new.name
     while todo:
         new = todo.pop()
         new.place = node.place if new.origin is None else new.origin.place

@@ -112,8 +112,8 @@ def infer_open(specs: Specs, attempt: Callable[[Specs], Specs], hints: Iterable[
     if any(isinstance(s.shape, UnknownShape) for s in specs):
         return _infer_unranked(specs, attempt, hints)
     places = [(i, axis) for i, s in enumerate(specs) for axis, n in enumerate(s.shape) if n is None]
-    known = {n for s in specs for n in s.shape if n is not None and n > 1}
-    spare = [*known, *hints, *_SPARE, *(2 * n for n in known)]
+    known = [*dict.fromkeys(n for s in specs for n in s.shape if n is not None and n > 1), *hints]
+    spare = [*known, *_SPARE, *(2 * n for n in known)]
 
     def ask(sizes: dict[Place, int]) -> Specs | None:
         try:

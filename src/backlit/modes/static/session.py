@@ -209,9 +209,9 @@ class _Recipe:
             ) from None
         outputs = plan.graph(*values)
         count = len(self.fetches)
-        new = list(outputs[count:])
+        new = list(outputs[count : count + len(plan.assigned)])
         results: list[Any] = []
-        for node, value in zip(self.fetches, outputs, strict=False):
+        for node, value in zip(self.fetches, outputs[:count], strict=True):
             if node.op is GROUP:
                 value = None
             elif value.__class__ is _ndarray:

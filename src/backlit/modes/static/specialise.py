@@ -26,7 +26,8 @@ class Plan(NamedTuple):
     """A static graph specialised.
 
     Attributes:
-        graph: the function from the inputs to the fetches, followed by the new values of variables.
+        graph: the function from the inputs to the fetches, followed by the new values of variables, followed
+            by what is only to be computed.
         assigned: the variables that get these.
         arrays: which of them are arrays, by position, and not numbers.
     """
@@ -43,7 +44,7 @@ def specialise(fetches: Sequence[Node], inputs: Sequence[Node], shapes: Sequence
     visitor = _Visitor(region)
     with enable_grad():
         found = region.replay(images, visitor)
-    outputs = [closed.ending(t) for t in (*found, *visitor.assigned.values())]
+    outputs = [closed.ending(t) for t in (*found, *visitor.assigned.values(), *visitor.grouped)]
     assigned = tuple(visitor.assigned)
     arrays = tuple(i for i, n in enumerate(assigned) if n.shape)
     return Plan(closed.Graph([t._node for t in images], outputs), assigned, arrays)
@@ -62,6 +63,7 @@ class _Visitor:
     def __init__(self, region: closed.Graph) -> None:
         self.region = region
         self.assigned: dict[Node, Tensor] = {}
+        self.grouped: list[Tensor] = []
         self._targets = {x for n in region.nodes if n.op is GRADIENTS for x in targets_of(n)}
 
     def __call__(self, node: Node, args: list[Any]) -> Any:
@@ -79,6 +81,7 @@ class _Visitor:
         if op is ASSIGN:
             return self._assign(node, args[0])
         if op is GROUP:
+            self.grouped += [t for x, t in zip(node.parents, args, strict=True) if x.op is not ASSIGN]
             return wrap(None)
         if op is GRADIENTS:
             return pulled_back(node, args)
