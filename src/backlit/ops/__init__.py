@@ -17,6 +17,7 @@ from . import (
     index,
     joining,
     linalg,
+    losses,
     movement,
     padding,
     pooling,
@@ -26,13 +27,15 @@ from . import (
     scans,
     scatter,
     sets,
+    softmax,
     sorting,
     special,
     trigonometric,
 )
 
 __all__ = [
-    "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control", "convolution",
-    "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "movement", "padding", "pooling",
-    "random", "reduce", "rounding", "scans", "scatter", "sets", "sorting", "special", "trigonometric",
+    "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control",
+    "convolution", "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "losses", "movement",
+    "padding", "pooling", "random", "reduce", "rounding", "scans", "scatter", "sets", "softmax", "sorting",
+    "special", "trigonometric",
 ]  # fmt: skip

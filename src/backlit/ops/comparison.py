@@ -155,9 +155,9 @@ clip = elementwise(
     eval=_clip, prepare=_clip_params, partials=(_inside, _at_min, _at_max), dtypes="real numeric",
     array_api=True, onnx="Clip", latex="\\mathrm{{clip}}({0}, {1}, {2})",
     samples=lambda rng: [
-        ((rng.uniform(-0.9, 0.9, (3, 4)) + rng.choice([-2, 0, 2], (3, 4)), -1.0, 1.0), {}),
-        ((rng.uniform(-0.9, 0.9, 6) + rng.choice([-2, 0, 2], 6),), {"max": 1.0}),
-        ((rng.uniform(-0.9, 0.9, 3) + np.array([-2, 0, 2]), rng.uniform(-1.1, -1, 3), rng.uniform(1, 1.1, (2, 1))), {}),
+        ((rng.uniform(0.1, 0.9, (3, 4)) + rng.choice([-1, 0, 1], (3, 4)), 0, 1), {}),
+        ((rng.uniform(0.1, 0.9, 6) + rng.choice([-1, 0, 1], 6),), {"max": 1}),
+        ((rng.uniform(0.3, 0.7, 3) + np.arange(-1, 2), rng.uniform(-0.1, 0.1, 3), rng.uniform(0.9, 1.1, (2, 1))), {}),
     ],
 )  # fmt: skip
 

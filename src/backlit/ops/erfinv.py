@@ -78,7 +78,7 @@ def _double(x: Any) -> Any:
     return found * math.sqrt(0.5)
 
 
-def inverse_erf(x: Any) -> Any:
+def inverse_erf(x: Any, /) -> Any:
     """The number whose error function is `x`; infinite at -1 and 1, NaN beyond them."""
     x = np.asarray(x)
     flat = np.atleast_1d(x)
