@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,18 @@ class Case:
             or an order, as eigenvectors are.
     """
 
-    def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], view: View | None = None) -> None:
+    def __init__(
+        self,
+        op: Op,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        view: View | None = None,
+        moving: Sequence[int] | None = None,
+    ) -> None:
         self.op, self.view = op, view
         self.tree = (args, kwargs)
         self._leaves = [_frozen(leaf) for leaf in leaves(self.tree)]
-        self._moving = [
+        self._moving = moving or [
             i for i, leaf in enumerate(self._leaves) if isinstance(leaf, np.ndarray) and leaf.dtype.char in FLOAT
         ]
         self.arrays: list[Array] = [self._leaves[i] for i in self._moving]
@@ -63,8 +70,8 @@ class Case:
         return self.replaced([a.astype("complex64" if a.dtype.char in COMPLEX else "float32") for a in self.arrays])
 
     def replaced(self, values: Any) -> Case:
-        """The same call on other arrays."""
-        return Case(self.op, *self.with_arrays(values), view=self.view)
+        """The same call on other arrays, of any dtype."""
+        return Case(self.op, *self.with_arrays(values), self.view, self._moving)
 
     def resized(self, shape: tuple[int, ...]) -> Case:
         """The same call with every array, integers too, repeated or cut to `shape`."""
