@@ -184,7 +184,7 @@ class OpDef:
             inputs, params = self.prepare(*args, **kwargs)
             return inputs, params
         n = len(self.input_names)
-        if n <= len(args) <= n + self.positional and kwargs.keys() <= self.defaults.keys():
+        if n <= len(args) <= n + self.positional and kwargs.keys() <= set(self.param_names):
             params = self.defaults | dict(zip(self.param_names, args[n:])) | kwargs  # noqa: B905 (the given ones)
             if len(params) == len(self.param_names) and not kwargs.keys() & set(self.param_names[: len(args) - n]):
                 return args[:n], params

@@ -8,17 +8,17 @@ import numpy as np
 
 from ..base.dtypes import INTEGER
 from ..base.errors import ArgumentError, ShapeError
-from ..base.shapes import as_axis, reduced
-from ..graph.op import composite, function, op
+from ..base.shapes import as_axis, reduced, size_of
+from ..graph.op import composite, op
 from ..graph.opdef import Spec
 from .activation import softplus
-from .arithmetic import abs_, guarded_multiply, square
+from .arithmetic import abs_, guarded_product, square
 from .comparison import less_equal, where
-from .exponential import exp
+from .movement import astype
 from .operands import operand
 from .reduce import aligned, mean
 from .reduce import sum as sum_
-from .softmax import log_softmax, peak
+from .softmax import log_softmax, peak, softmax
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -30,7 +30,11 @@ def _reduced(losses: Any, reduction: str, name: str) -> Any:
         return sum_(losses)
     if reduction == "none":
         return losses
-    raise ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
+    raise _bad_reduction(reduction, name)
+
+
+def _bad_reduction(reduction: Any, name: str) -> ArgumentError:
+    return ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
 
 
 def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
@@ -117,101 +121,77 @@ def _at_labels(labels: Any, axis: int) -> tuple[Any, ...]:
     return (*grid[:axis], labels, *grid[axis:])
 
 
-def _entries_spec(x: Any, labels: Any, *, axis: int) -> Spec:
-    return Spec(labels.shape, x.dtype)
-
-
-def _entry_cases(rng: np.random.Generator) -> Any:
-    x = rng.normal(size=(4, 3, 2))
-    return [((x[:, :, 0], rng.integers(0, 3, 4)), {"axis": 1}), ((x, rng.integers(0, 3, (4, 2))), {"axis": 1})]
-
-
 @op(
-    namespace="hidden", infer=_entries_spec, promotes=(0,), saves="labels", samples=_entry_cases,
-    transpose=(lambda g, x, labels, *, axis: _scattered(g, labels, x, axis), None),
+    namespace="hidden", infer=lambda x, labels, *, axis: x, partials=(1, None), promotes=(0,), saves="",
+    samples=lambda rng: [((rng.normal(size=(4, 3)), rng.integers(0, 3, 4)), {"axis": 1})],
 )  # fmt: skip
-def entries_at(x: Any, labels: Any, /, *, axis: int) -> Any:
-    """The entry of `x` that each label picks along `axis`."""
-    return x[_at_labels(labels, axis)]
-
-
-def _scattered(g: Any, labels: Any, x: Any, axis: int) -> Any:
-    return subtract_at(np.zeros(x.shape, x.dtype), -g, labels, axis=axis)
-
-
-@op(
-    namespace="hidden", infer=lambda x, y, labels, *, axis: Spec(x.shape, x.dtype), promotes=(0, 1), saves="labels",
-    traits="jointly_linear",
-    transpose=(
-        lambda g, x, y, labels, *, axis: g,
-        lambda g, x, y, labels, *, axis: -entries_at(g, labels, axis=axis),
-        None,
-    ),
-    samples=lambda rng: [((x, rng.normal(size=t.shape), t), kw) for (x, t), kw in _entry_cases(rng)],
-)  # fmt: skip
-def subtract_at(x: Any, y: Any, labels: Any, /, *, axis: int) -> Any:
-    """`x` less `y` at the entries that the labels pick along `axis`."""
+def minus_one_hot(x: Any, labels: Any, /, *, axis: int) -> Any:
+    """`x` less 1 at the entries that the labels pick along `axis`."""
     out = x.copy()
-    out[_at_labels(labels, axis)] -= y
+    out[_at_labels(labels, axis)] -= 1
     return out
 
 
-def _class_params(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
+def _cross_entropy_params(
+    logits: Any, labels: Any, /, *, axis: int = -1, reduction: Reduction = "mean"
+) -> Any:  # fmt: skip
     logits, labels = operand(logits), operand(labels)
     axis = as_axis(axis, logits.ndim, "softmax_cross_entropy")
-    expected = reduced(logits.shape, (axis,), False)
+    if labels.dtype.char in INTEGER:
+        expected = reduced(logits.shape, (axis,), False)
+    else:
+        expected = logits.shape
+        labels = labels if labels.dtype == logits.dtype else astype(labels, logits.dtype)
     if not _equal(labels.shape, expected):
         raise ShapeError(
-            f"softmax_cross_entropy: logits of shape {logits.shape} with classes along axis {axis} need integer labels "
-            f"of shape {expected}, got {labels.shape}. Probabilities have the shape of the logits and a floating dtype."
+            f"softmax_cross_entropy: {labels.dtype.name} labels of shape {labels.shape} do not pair up with logits of "
+            f"shape {logits.shape} and classes along axis {axis}. Class numbers have an integer dtype and the shape "
+            "without that axis; probabilities, one-hot ones too, a floating-point dtype and the shape of the logits."
         )
-    return (logits, labels), {"axis": axis}
+    if reduction not in ("mean", "sum", "none"):
+        raise _bad_reduction(reduction, "softmax_cross_entropy")
+    return (logits, labels), {"axis": axis, "reduction": reduction}
 
 
-def _class_vjp(g: Any, out: Any, logits: Any, labels: Any, *, axis: int) -> Any:
-    by_loss, by_total = g
-    weight = aligned(by_loss + by_total, logits, (axis,))
-    softmax = exp(logits - aligned(out[1], logits, (axis,)))
-    return subtract_at(softmax * weight, by_loss, labels, axis=axis), None
+def _cross_entropy_spec(logits: Any, labels: Any, *, axis: int, reduction: str) -> Spec:
+    return Spec(reduced(logits.shape, (axis,), False) if reduction == "none" else (), logits.dtype)
 
 
-def _class_spec(logits: Any, labels: Any, *, axis: int) -> tuple[Spec, Spec]:
-    spec = Spec(labels.shape, logits.dtype)
-    return spec, spec
+def _cross_entropy_vjp(g: Any, out: Any, logits: Any, labels: Any, *, axis: int, reduction: str) -> Any:
+    if reduction == "none":
+        g = aligned(g, logits, (axis,))
+    elif reduction == "mean":
+        g = g / (size_of(reduced(logits.shape, (axis,), False)) or 1)
+    p = softmax(logits, axis=axis)
+    if labels.dtype.char in INTEGER:
+        return minus_one_hot(p, labels, axis=axis) * g, None
+    return (p * sum_(labels, axis=axis, keepdims=True) - labels) * g, -log_softmax(logits, axis=axis) * g
+
+
+def _cross_entropy_cases(rng: np.random.Generator) -> Any:
+    x = rng.normal(size=(4, 3, 2))
+    return [
+        ((x[:, :, 0], rng.integers(0, 3, 4)), {}),
+        ((x, rng.integers(0, 3, (4, 2))), {"axis": 1, "reduction": "none"}),
+        ((x[:, :, 0], rng.integers(0, 3, 4)), {"reduction": "sum"}),
+        ((x[:, :, 0], rng.dirichlet(np.ones(3), 4)), {}),
+        ((x, rng.dirichlet(np.ones(4), (3, 2)).transpose(2, 0, 1)), {"axis": 0, "reduction": "none"}),
+    ]
 
 
 @op(
-    name="softmax_cross_entropy", namespace="hidden", prepare=_class_params, infer=_class_spec, vjp=_class_vjp,
-    results=tuple, promotes=(0,), dtypes="real floating-point", onnx="SoftmaxCrossEntropyLoss",
+    prepare=_cross_entropy_params, infer=_cross_entropy_spec, vjp=_cross_entropy_vjp, saves="logits labels",
+    promotes=(0,), dtypes="real floating-point", onnx="SoftmaxCrossEntropyLoss", samples=_cross_entropy_cases,
     latex="-\\ln\\mathrm{{softmax}}({0})_{{{1}}}",
-    samples=lambda rng: [((x, t), kw) for (x, t), kw in _entry_cases(rng)],
 )  # fmt: skip
-def class_cross_entropy(logits: Any, labels: Any, /, *, axis: int) -> Any:
-    """The loss of each label, and the logarithm of the sum of exponentials, from which backward has the softmax."""
-    classes = logits.shape[axis]
-    if labels.size and not (np.minimum.reduce(labels, None) >= 0 and np.maximum.reduce(labels, None) < classes):
-        wrong = int(labels[(labels < 0) | (labels >= classes)].flat[0]) if labels.ndim else int(labels)
-        raise ArgumentError(
-            f"softmax_cross_entropy: label {wrong} names no class: along axis {axis} the logits have {classes} classes, "
-            f"0 to {classes - 1}."
-        )
-    top = peak(logits, axis)
-    shifted = logits - top
-    picked = shifted[_at_labels(labels, axis)]
-    total = np.log(np.add.reduce(np.exp(shifted, out=shifted), axis))
-    return total - picked, total + top.reshape(total.shape)
-
-
-@function()
-def softmax_cross_entropy(
-    logits: Any, labels: Any, /, *, axis: int = -1, reduction: Reduction = "mean"
-) -> Any:  # fmt: skip
+def softmax_cross_entropy(logits: Any, labels: Any, /, *, axis: int, reduction: str) -> Any:
     """-ln softmax(logits) at the true class: the loss of a classifier, computed from its scores without overflow.
 
     Args:
         logits: scores, with the classes along `axis`.
         labels: the number of the true class, of an integer dtype and the shape of `logits` without `axis`; or
-            probabilities (one-hot or soft), floating-point and of the shape of `logits`.
+            probabilities p (one-hot or soft) of the shape of `logits`, for -Σ p ln softmax(logits). A class of
+            probability 0 adds nothing, were its logit -inf.
         axis: where the classes are.
         reduction: 'mean' over all examples, 'sum', or 'none' for one loss each.
 
@@ -220,32 +200,30 @@ def softmax_cross_entropy(
         ArgumentError: a label that names no class; a reduction there is not.
 
     >>> import backlit as bl
-    >>> scores = bl.tensor([[2.0, 0.0], [0.0, 0.0]], requires_grad=True)
-    >>> loss = bl.softmax_cross_entropy(scores, bl.tensor([0, 1]))
-    >>> loss.item() == (bl.softplus(-2.0) + bl.log(2.0)).item() / 2
-    True
-    >>> loss.backward()
-    >>> scores.grad[1]
-    tensor([ 0.25, -0.25], dtype=float32)
+    >>> scores = bl.tensor([[1000.0, 0.0], [0.0, 0.0]], requires_grad=True)
+    >>> bl.softmax_cross_entropy(scores, [0, 1]).backward()
+    >>> scores.grad
+    tensor([[ 0.  ,  0.  ],
+            [ 0.25, -0.25]], dtype=float32)
     """
-    labels = operand(labels)
+    shifted = logits - peak(logits, axis)
     if labels.dtype.char in INTEGER:
-        losses, _ = class_cross_entropy.public(logits, labels, axis=axis)
+        _in_range(labels, logits.shape[axis], axis)
+        wanted = shifted[_at_labels(labels, axis)]
+        losses = np.log(np.add.reduce(np.exp(shifted, out=shifted), axis)) - wanted
     else:
-        losses = _soft_cross_entropy.public(logits, labels, axis=axis)
-    return _reduced(losses, reduction, "softmax_cross_entropy")
+        shifted -= np.log(np.add.reduce(np.exp(shifted), axis, keepdims=True))
+        losses = -np.add.reduce(guarded_product(labels, shifted), axis)
+    if reduction == "none":
+        return losses
+    total = np.add.reduce(losses, None)
+    return total if reduction == "sum" else total / np.size(losses)
 
 
-@composite(
-    namespace="hidden", name="soft_cross_entropy",
-    samples=lambda rng: [((rng.normal(size=(3, 4)), rng.dirichlet(np.ones(4), 3)), {})],
-)  # fmt: skip
-def _soft_cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
-    """-Σ p ln softmax(logits) for probabilities p; a class of probability 0 adds nothing, were its logit -inf."""
-    x, p = operand(logits), operand(labels)
-    if not _equal(x.shape, p.shape):
-        raise ShapeError(
-            f"softmax_cross_entropy: probabilities must have the shape of the logits, {x.shape}, got {p.shape}. "
-            "Labels that are class numbers have an integer dtype."
+def _in_range(labels: Any, classes: int, axis: int) -> None:
+    if labels.size and not 0 <= np.minimum.reduce(labels, None) <= np.maximum.reduce(labels, None) < classes:
+        wrong = labels[(labels < 0) | (labels >= classes)]
+        raise ArgumentError(
+            f"softmax_cross_entropy: label {np.ravel(wrong)[0]} names no class: the logits have {classes} classes "
+            f"along axis {axis}, 0 to {classes - 1}."
         )
-    return -sum_(guarded_multiply(p, log_softmax(x, axis=axis)), axis=axis)

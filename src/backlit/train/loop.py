@@ -16,7 +16,7 @@ from ..base.config import no_grad
 from ..base.errors import BacklitError
 from ..data import Dataset, Part, Standardize, batches
 from ..graph.tensor import Tensor
-from ..ops.activation import softmax_cross_entropy
+from ..ops.losses import softmax_cross_entropy
 from ..optim import Optimizer
 from .models import Model, Params
 
