@@ -92,7 +92,10 @@ def backpropagate(
                         pull = op.pull = pull_for(op)
                     parts = pull(node, inputs, g)
                 else:
-                    wanted = [isinstance(x, Node) and (leading is None or x in leading) for x in inputs]
+                    wanted = [
+                        isinstance(x, Node) and (leading is None or x in leading) and x.like.dtype.char in FLOAT
+                        for x in inputs
+                    ]
                     if record:
                         recording.set(node.origin or node)
                     parts = vjp_of(node, g, wanted, record)
