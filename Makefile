@@ -47,7 +47,7 @@ bench: $(PEERS)/.compare
 	$(PEERS)/bin/python tools/import_time.py
 
 docs: $(ENV)/.docs
-	$(BIN)/mkdocs build --strict
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
 
 gallery: $(ENV)/.train
 	$(BIN)/backlit gallery --all
