@@ -28,7 +28,7 @@ class Graph:
     ...     x = static.placeholder("float32", shape=(None, 2), name="x")
     ...     y = x * 2
     >>> y
-    <symbolic tensor 'multiply' (multiply) at <doctest>:3, shape=(None, 2), dtype=float32>
+    <symbolic tensor 'multiply' (multiply) at ...:3, shape=(None, 2), dtype=float32>
     """
 
     def __init__(self) -> None:
