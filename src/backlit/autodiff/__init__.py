@@ -1,5 +1,5 @@
 """Derivatives: the reverse and forward engines and the functions built on them."""
 
-from . import functions, jacobian
+from . import functions, graphs, jacobian
 
-__all__ = ["functions", "jacobian"]
+__all__ = ["functions", "graphs", "jacobian"]
