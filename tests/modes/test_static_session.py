@@ -215,7 +215,7 @@ def test_only_placeholders_are_fed():
 def test_a_fed_value_must_be_a_value():
     x = static.placeholder("float32", (), name="x")
     y = static.placeholder("float32", (), name="y")
-    with static.Session() as session, pytest.raises(bl.GraphError, match="'y'.*has no value itself"):
+    with static.Session() as session, pytest.raises(bl.GraphError, match=r"'y'.*has no value itself"):
         session.run(x, {x: y})
 
 
@@ -229,6 +229,8 @@ def test_fetch_from_another_graph():
             session.run(bl.tensor(1.0))
         with pytest.raises(bl.ArgumentError, match="cannot fetch 3"):
             session.run([3])
+        with pytest.raises(bl.ArgumentError, match="a fetch is None"):
+            session.run({"a": [None]})
 
 
 def test_two_graphs_do_not_mix():

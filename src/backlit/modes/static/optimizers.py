@@ -10,7 +10,7 @@ import numpy as np
 from ...base.errors import ArgumentError, GradientError, GraphError
 from ...graph.defer import is_static
 from ...graph.tensor import Tensor
-from .gradients import gradients
+from .derivatives import gradients
 from .variables import Operation, Variable, group
 
 Pairs = list[tuple[Tensor | None, Variable]]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from ...base.errors import ArgumentError, GraphError, ShapeError, shown
-from ...base.trees import leaves, rebuild
+from ...base.trees import children, rebuild
 from ...graph.node import Node
 from ...graph.tensor import Tensor
 from ...graph.walk import ancestors
@@ -62,7 +62,7 @@ class Session:
         """
         values = self._open("run")
         single = isinstance(fetches, (Tensor, Operation))
-        nodes = (self._fetched(fetches),) if single else tuple(map(self._fetched, leaves(fetches)))
+        nodes = (self._fetched(fetches),) if single else tuple(self._all_fetched(fetches))
         recipe = self._recipes.get(nodes)
         if recipe is None:
             recipe = self._recipes[nodes] = _Recipe(nodes)
@@ -84,7 +84,7 @@ class Session:
     def plan(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> str:
         """The Python program that `run` with these arguments runs: one line for each op, in order."""
         self._open("plan")
-        nodes = tuple(map(self._fetched, leaves(fetches)))
+        nodes = tuple(self._all_fetched(fetches))
         recipe = self._recipes.setdefault(nodes, _Recipe(nodes))
         return recipe.plan_for(recipe.fed(self._feeds(feed_dict))).graph.source
 
@@ -128,6 +128,18 @@ class Session:
         if isinstance(x, str):
             return self.graph.node_named(x)
         raise ArgumentError(f"Session.run: cannot fetch {shown(x)} ({type(x).__name__}); fetch tensors and operations.")
+
+    def _all_fetched(self, tree: Any) -> Iterator[Node]:
+        found = children(tree)
+        if tree is None:
+            raise ArgumentError(
+                "Session.run: a fetch is None; static.gradients gives None where no path leads to what it derives."
+            )
+        if found is None:
+            yield self._fetched(tree)
+            return
+        for _, child in found[0]:
+            yield from self._all_fetched(child)
 
     def _feeds(self, feed_dict: Mapping[Any, Any] | None) -> dict[Node, Any]:
         feeds: dict[Node, Any] = {}
