@@ -11,6 +11,7 @@ from . import (
     control,
     convolution,
     creation,
+    decompositions,
     einsum,
     exponential,
     fft,
@@ -19,6 +20,7 @@ from . import (
     linalg,
     losses,
     movement,
+    norms,
     padding,
     pooling,
     random,
@@ -35,7 +37,7 @@ from . import (
 
 __all__ = [
     "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control",
-    "convolution", "creation", "einsum", "exponential", "fft", "index", "joining", "linalg", "losses", "movement",
-    "padding", "pooling", "random", "reduce", "rounding", "scans", "scatter", "sets", "softmax", "sorting",
+    "convolution", "creation", "decompositions", "einsum", "exponential", "fft", "index", "joining", "linalg", "losses", "movement",
+    "norms", "padding", "pooling", "random", "reduce", "rounding", "scans", "scatter", "sets", "softmax", "sorting",
     "special", "trigonometric",
 ]  # fmt: skip

@@ -12,8 +12,9 @@ from ..base.shapes import as_axis, as_index, broadcast, size_of
 from ..graph.op import composite, op
 from ..graph.opdef import Spec
 from .arithmetic import add, multiply
-from .einsum import array_of, conjugated, einsum
+from .einsum import conjugated, einsum
 from .movement import matrix_transpose, reshape
+from .operands import operand
 
 
 def column(x: Any) -> Any:
@@ -109,8 +110,8 @@ def matmul(x1: Any, x2: Any, /) -> Any:
 )  # fmt: skip
 def linear(x: Any, w: Any, b: Any = None, /) -> Any:
     """x @ w + b, the affine map of a dense layer: `w` has shape (inputs, outputs), `b` (outputs,) or None."""
-    product = matmul(array_of(x), array_of(w))
-    return product if b is None else add(product, array_of(b))
+    product = matmul(operand(x), operand(w))
+    return product if b is None else add(product, operand(b))
 
 
 @composite(
@@ -119,7 +120,7 @@ def linear(x: Any, w: Any, b: Any = None, /) -> Any:
 )
 def outer(x1: Any, x2: Any, /) -> Any:
     """The outer product of two vectors: element (i, j) is x1[i] · x2[j]."""
-    x1, x2 = array_of(x1), array_of(x2)
+    x1, x2 = operand(x1), operand(x2)
     if x1.ndim != 1 or x2.ndim != 1:
         raise ShapeError(
             f"outer: expected two one-dimensional operands, got shapes {x1.shape} and {x2.shape}; "
@@ -137,7 +138,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
 )  # fmt: skip
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """The dot product of vectors along `axis`, the first conjugated: sum(conj(x1) · x2). Other axes broadcast."""
-    x1, x2 = array_of(x1), array_of(x2)
+    x1, x2 = operand(x1), operand(x2)
     smaller = min(x1.ndim, x2.ndim)
     if smaller == 0:
         raise ShapeError(f"vecdot: expected operands with 1 or more dimensions, got {x1.shape} and {x2.shape}.")
@@ -173,7 +174,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
         axes: how many of the last axes of `x1` are contracted with as many first axes of `x2`, or a
             pair of sequences naming the axes of each.
     """
-    x1, x2 = array_of(x1), array_of(x2)
+    x1, x2 = operand(x1), operand(x2)
     if isinstance(axes, Iterable):
         pair = tuple(axes)
         if len(pair) != 2:

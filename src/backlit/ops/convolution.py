@@ -16,8 +16,9 @@ from ..graph.op import composite, op
 from ..graph.opdef import Spec
 from . import patches
 from .arithmetic import add
-from .einsum import array_of, conjugated
+from .einsum import conjugated
 from .movement import reshape
+from .operands import operand
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -146,7 +147,7 @@ AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 
 def _operands(x: Any, w: Any, b: Any, n: int, where: str, groups: int, transposed: bool) -> tuple[Any, Any, Any]:
     """The operands as things with shapes, checked."""
-    x, w = array_of(x), array_of(w)
+    x, w = operand(x), operand(w)
     if len(x.shape) != n + 2:
         raise ShapeError(
             f"{where}: expected x of shape (batch, channels, {AXES[n]}), got {x.shape}; "
@@ -155,7 +156,7 @@ def _operands(x: Any, w: Any, b: Any, n: int, where: str, groups: int, transpose
     if len(w.shape) != n + 2:
         raise ShapeError(f"{where}: expected w of shape ({_WEIGHT[transposed]}, {AXES[n]}), got {w.shape}.")
     if b is not None:
-        b = array_of(b)
+        b = operand(b)
         count = w.shape[1] * groups if transposed else w.shape[0]
         if b.shape != (count,):
             raise ShapeError(f"{where}: expected b of shape ({count},), one for each output channel; got {b.shape}.")

@@ -18,20 +18,15 @@ from ..base.dtypes import COMPLEX
 from ..base.errors import ArgumentError, ShapeError, shown
 from ..graph.op import composite, op
 from ..graph.opdef import Spec
-from ..graph.tensor import as_value
 from .arithmetic import multiply
 from .complex import conj
 from .movement import broadcast_to, permute_dims, reshape
+from .operands import operand
 
 
 def conjugated(x: Any) -> Any:
     """The complex conjugate, which for a real `x` is `x` itself, not a copy."""
     return conj(x) if x.dtype.char in COMPLEX else x
-
-
-def array_of(x: Any) -> Any:
-    """`x` itself where it has a shape, else (numbers, lists) as an array."""
-    return x if hasattr(x, "shape") else as_value(x)
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -239,7 +234,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     """
     if not isinstance(subscripts, str) or not operands:
         raise ArgumentError(f"einsum: expected subscripts and one or more operands, got {shown(subscripts)} first.")
-    values = [array_of(x) for x in operands]
+    values = [operand(x) for x in operands]
     parsed, out = parse_subscripts(subscripts, tuple(len(x.shape) for x in values))
     terms = list(parsed)
     sizes = label_sizes(terms, [x.shape for x in values])

@@ -18,9 +18,9 @@ from ..graph.opdef import Spec
 from .arithmetic import multiply
 from .contraction import matmul
 from .convolution import AXES, Ints, Pairs, as_padding, per_axis
-from .einsum import array_of
 from .index import take
 from .movement import permute_dims, reshape
+from .operands import operand
 from .patches import inner, padded, window_positions
 from .reduce import mean
 
@@ -194,7 +194,7 @@ def pool_spread(g: Any, /, *, size: Ints, window: Ints, stride: Ints, padding: P
 
 
 def _input(x: Any, n: int | None, where: str) -> Any:
-    x = array_of(x)
+    x = operand(x)
     if (n is None and not 3 <= len(x.shape) <= 5) or (n is not None and len(x.shape) != n + 2):
         raise ShapeError(f"{where}: expected x of shape (batch, channels, {AXES.get(n, '*space')}), got {x.shape}.")
     return x
