@@ -14,7 +14,7 @@ from ..graph.op import composite, function, op
 from ..graph.opdef import Spec
 from ..graph.tensor import Tensor, as_value, wrap
 from .movement import astype, broadcast_to, copy, reshape
-from .operands import holds_tensor, on_cpu, operand, optional_dtype
+from .operands import foreign, holds_tensor, on_cpu, operand, optional_dtype
 
 
 def zeros_of(x: Any) -> Any:
@@ -55,7 +55,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
         joined = operand(obj)
         return joined if dtype is None else astype.public(joined, dtype)
     if not isinstance(obj, (np.ndarray, np.generic, list, tuple, *WEAK)):
-        obj = _foreign(obj)
+        obj = foreign(obj)
     value = as_value(obj, dtype, copy=bool(copy))
     if copy is False and value is not obj:
         raise ArgumentError("asarray: this input must be copied, and copy=False; give an array of the dtype wanted.")
@@ -71,13 +71,6 @@ def _from_tensor(x: Tensor, dtype: Any, copied: bool | None) -> Tensor:
     if not copied:
         return x
     return copy.public(x) if x.node is not None else wrap(np.array(x.value))
-
-
-def _foreign(obj: Any) -> Any:
-    """An object of another library (or one with the buffer protocol) as a NumPy array that shares its memory."""
-    if hasattr(obj, "__dlpack__"):
-        return np.from_dlpack(obj)
-    return np.asarray(obj)
 
 
 @function()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.dtypes import BOOL, SIGNED, UNSIGNED, DType, as_dtype, int64, uint64
+from ..base.dtypes import BOOL, SIGNED, UNSIGNED, WEAK, DType, as_dtype, int64, uint64
 from ..base.errors import ArgumentError
 from ..graph.opdef import OPS
 from ..graph.tensor import Tensor, as_value
@@ -25,7 +25,12 @@ def operand(x: Any) -> Any:
         return x
     if isinstance(x, (list, tuple)) and holds_tensor(x):
         return OPS["stack"].public([operand(part) for part in x])
-    return as_value(x)
+    return as_value(x if isinstance(x, (list, tuple, *WEAK)) else foreign(x))
+
+
+def foreign(x: Any) -> Any:
+    """An array of another library (or an object with the buffer protocol) as a NumPy array that shares its memory."""
+    return np.from_dlpack(x) if hasattr(x, "__dlpack__") else np.asarray(x)
 
 
 def holds_tensor(data: list[Any] | tuple[Any, ...]) -> bool:
