@@ -113,7 +113,7 @@ class _Bare:
 def summary(thing: Any) -> str:
     """The first sentence of its documentation."""
     paragraph = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
-    return re.split(r"(?<=[.;])\s(?=[A-Z])", paragraph)[0]
+    return re.split(r"(?<=\.)\s(?=[A-Z])", paragraph)[0]
 
 
 def inline(text: str) -> str:
@@ -274,7 +274,7 @@ def contents(chapters: dict[str, tuple[str, str, list[Entry]]]) -> str:
     out = ["API reference", "=============", "", intro, "", ".. toctree::", "   :hidden:", ""]
     out += [*(f"   {key}" for key in chapters), ""]
     for key, (title, text, entries) in chapters.items():
-        out += [title, "-" * len(title), "", inline(text), f":doc:`All about them <{key}>`.", *table(entries)]
+        out += [title, "-" * len(title), "", inline(text), f":doc:`In full <{key}>`", *table(entries)]
     return "\n".join(out) + "\n"
 
 
