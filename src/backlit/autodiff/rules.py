@@ -28,6 +28,8 @@ def unbroadcast(g: Any, x: Any) -> Any:
         return g
     extra = g.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
+    if isinstance(g, np.ndarray):
+        return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
     g = sum_(g, axis=axes, keepdims=True)
     return reshape(g, shape) if g.shape != shape else g
 
