@@ -88,7 +88,9 @@ def _ask(op: OpDef, specs: Sequence[Any], params: dict[str, Any]) -> Any:
 
 def sizes_in(params: Any) -> list[int]:
     """Numbers among static parameters that an unknown size may have to fit: each, and the product of them."""
-    found = [abs(x) for x in leaves(params) if type(x) is int and abs(x) > 1]
+    parts = leaves(params)
+    found = [abs(x) for x in parts if type(x) is int and abs(x) > 1]
+    found += [n for x in parts if isinstance(x, np.ndarray) for n in x.shape if n > 1]
     return [*found, size_of(tuple(found))] if 1 < len(found) < 6 else found
 
 
@@ -96,7 +98,7 @@ def sizes_in(params: Any) -> list[int]:
 
 #: Sizes tried first in the place of every unknown one, and those tried when they do not fit.
 _USUAL = (7, 11, 2)
-_SPARE = (1, 12, 64, 256)
+_SPARE = (1, 3, 4, 5, 6, 8, 12, 64, 256)
 #: A size so odd that it can be found again, as None, in the message of an error.
 _TELLTALE = 7919
 #: How many combinations of different sizes are tried, before the sizes are said not to fit.
@@ -106,14 +108,15 @@ _LIMIT = 300
 def infer_open(specs: Specs, attempt: Callable[[Specs], Specs], hints: Iterable[int] = ()) -> Specs:
     """What `attempt(specs)` returns, as far as it is the same whatever stands in the place of None.
 
-    The trials vary all unknown sizes together (they often are one batch), then each alone. Numbers
+    The trials vary all unknown sizes together (they often are one batch), then some alone. Numbers
     that fail are taken for sizes that do not fit; if none is found that does, the error is raised.
     """
     if any(isinstance(s.shape, UnknownShape) for s in specs):
         return _infer_unranked(specs, attempt, hints)
     places = [(i, axis) for i, s in enumerate(specs) for axis, n in enumerate(s.shape) if n is None]
-    known = [*dict.fromkeys(n for s in specs for n in s.shape if n is not None and n > 1), *hints]
-    spare = [*known, *_SPARE, *(2 * n for n in known)]
+    known = [n for s in specs for n in s.shape if n is not None and n > 1]
+    hints = [*hints]
+    numbers = [*dict.fromkeys((*_USUAL, *known, *hints, *_SPARE, *(2 * n for n in (*known, *hints))))]
 
     def ask(sizes: dict[Place, int]) -> Specs | None:
         try:
@@ -121,34 +124,46 @@ def infer_open(specs: Specs, attempt: Callable[[Specs], Specs], hints: Iterable[
         except Exception:
             return None
 
+    def together() -> Iterator[dict[Place, int]]:
+        return (dict.fromkeys(places, n) for n in numbers)
+
+    def scaled() -> Iterator[dict[Place, int]]:
+        return ({**sizes, p: sizes[p] * h} for sizes in together() for p in places for h in dict.fromkeys(hints))
+
+    def mixed() -> Iterator[dict[Place, int]]:
+        return (dict(zip(places, ns, strict=True)) for ns in product(numbers, repeat=len(places)))
+
     found: list[Specs] = []
     base: dict[Place, int] = {}
-    usual = [dict.fromkeys(places, n) for n in _USUAL]
-    rest = (dict.fromkeys(places, n) for n in spare)
-    mixed = (
-        dict(zip(places, ns, strict=True))
-        for ns in islice(product((*_USUAL[:1], *dict.fromkeys(spare)), repeat=len(places)), _LIMIT)
-    )
-    for group in (usual, rest, mixed if len(places) > 1 else ()):
-        for sizes in group:
+    for way in (together, scaled, mixed)[: 3 if len(places) > 1 else 1]:
+        for sizes in islice(way(), _LIMIT):
             out = ask(sizes)
             if out is not None:
                 base = base or sizes
                 found.append(out)
                 if len(found) == len(_USUAL):
                     break
-        if len(found) > 1 or (found and group is not usual):
+        if found:
             break
     if not found:
         _refuse(specs, places, attempt)
-    if len(places) > 1:
-        for place in places:
-            for n in (13, 1):
-                out = ask({**base, place: n})
-                if out is not None:
-                    found.append(out)
-                    break
+    for group in _groups(places, specs):
+        for n in (13, 1):
+            out = ask({**base, **dict.fromkeys(group, n)})
+            if out is not None:
+                found.append(out)
+                break
     return _merged(found)
+
+
+def _groups(places: list[Place], specs: Specs) -> list[tuple[Place, ...]]:
+    """The unknown sizes that may have to vary together: each alone, and those on the same axis, from either end."""
+    if len(places) < 2:
+        return []
+    axes = [{axis for _, axis in places}, {axis - specs[i].ndim for i, axis in places}]
+    left = [tuple(p for p in places if p[1] == axis) for axis in axes[0]]
+    right = [tuple(p for p in places if p[1] - specs[p[0]].ndim == axis) for axis in axes[1]]
+    return list(dict.fromkeys([*((p,) for p in places), *left, *right]))
 
 
 def _filled(specs: Specs, sizes: dict[Place, int]) -> Specs:
@@ -187,6 +202,11 @@ def _merged(found: list[Specs]) -> Specs:
             specs[0].dtype,
         )
 
+    if len({len(specs) for specs in found}) > 1:
+        raise GraphError(
+            "the number of results depends on a size that is known only when the graph is fed; "
+            "give the placeholder that size, or index the tensor instead."
+        )
     return [merge(specs) for specs in zip(*found, strict=True)]
 
 
