@@ -59,7 +59,7 @@ def _samples(rng: Any, kind: str = "x") -> list[Any]:
     ]:
         geometry = {"window": window, "stride": stride, "padding": padding, "dilation": dilation}
         out = _positions(size, window, stride, padding, dilation)
-        x = rng.permutation(float(2 * prod(size))).reshape(1, 2, *size) + rng.uniform(-0.3, 0.3, (1, 2, *size))
+        x = rng.permutation(np.arange(2.0 * prod(size))).reshape(1, 2, *size) + rng.uniform(-0.3, 0.3, (1, 2, *size))
         g = rng.normal(size=(1, 2, *out))
         which = pool_argmax.eval(x, **geometry)
         cases.append({
@@ -234,7 +234,7 @@ def _avg_pool(x: Any, window: Any, stride: Any, padding: Any, count_include_pad:
 
 def _pool_samples(size: Ints) -> Any:
     def samples(rng: Any) -> list[Any]:
-        x = rng.permutation(float(prod(size))).reshape(1, 1, *size)
+        x = rng.permutation(np.arange(float(prod(size)))).reshape(1, 1, *size)
         return [((x, 2), {}), ((x,), {"window": 2, "stride": 1, "padding": 1})]
 
     return samples
@@ -287,7 +287,7 @@ def avg_pool3d(x: Any, /, window: Any, *, stride: Any = None, padding: Any = 0, 
 
 
 def _global_samples(rng: Any) -> list[Any]:
-    x = rng.permutation(24.0).reshape(2, 1, 3, 4)
+    x = rng.permutation(np.arange(24.0)).reshape(2, 1, 3, 4)
     return [((x,), {}), ((x,), {"keepdims": True})]
 
 
@@ -321,7 +321,7 @@ def _adaptive(x: Any, size: Any, where: str) -> tuple[Any, Ints]:
 
 
 def _adaptive_samples(rng: Any) -> list[Any]:
-    x = rng.permutation(40.0).reshape(1, 2, 5, 4)
+    x = rng.permutation(np.arange(40.0)).reshape(1, 2, 5, 4)
     return [((x,), {"size": 2}), ((x,), {"size": (3, 1)}), ((x[0],), {"size": 2})]
 
 
