@@ -37,7 +37,7 @@ from . import (
 
 __all__ = [
     "activation", "arithmetic", "attention", "bits", "comparison", "complex", "contraction", "control",
-    "convolution", "creation", "decompositions", "einsum", "exponential", "fft", "index", "joining", "linalg", "losses", "movement",
-    "norms", "padding", "pooling", "random", "reduce", "rounding", "scans", "scatter", "sets", "softmax", "sorting",
-    "special", "trigonometric",
+    "convolution", "creation", "decompositions", "einsum", "exponential", "fft", "index", "joining", "linalg",
+    "losses", "movement", "norms", "padding", "pooling", "random", "reduce", "rounding", "scans", "scatter", "sets",
+    "softmax", "sorting", "special", "trigonometric",
 ]  # fmt: skip
