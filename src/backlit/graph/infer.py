@@ -233,7 +233,7 @@ def explain_failure(op: OpDef, values: Sequence[Any], params: dict[str, Any], pr
     message = f"{op.name}({given}{', ' + extra if extra else ''}): "
     if op.family == "elementwise":
         broadcast(*[v.shape for v in values if hasattr(v, "shape")], where=op.name)
-    if isinstance(problem, (FloatingPointError, OverflowError, ZeroDivisionError, MemoryError)):
+    if isinstance(problem, (FloatingPointError, OverflowError, ZeroDivisionError, MemoryError, Warning)):
         raise problem
     if isinstance(problem, np.linalg.LinAlgError):
         raise ArgumentError(f"{message}{problem}.") from problem

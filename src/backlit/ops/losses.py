@@ -213,7 +213,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, /, *, axis: int, reduction: 
         losses = np.log(np.add.reduce(np.exp(shifted, out=shifted), axis)) - wanted
     else:
         shifted -= np.log(np.add.reduce(np.exp(shifted), axis, keepdims=True))
-        losses = -np.add.reduce(guarded_product(labels, shifted), axis)
+        with np.errstate(invalid="ignore"):  # 0 · -inf, of a class that cannot be, is 0 here
+            losses = -np.add.reduce(guarded_product(labels, shifted), axis)
     if reduction == "none":
         return losses
     total = np.add.reduce(losses, None)
