@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..base.dtypes import FLOAT
-from ..base.errors import ArgumentError, GradientError, ShapeError, shown
+from ..base.errors import ArgumentError, GradientError, GraphError, ShapeError, shown
 from ..base.trees import children, leaves, rebuild, same_structure
+from ..graph.defer import defer, is_static
 from ..graph.op import function
 from ..graph.tensor import Tensor, as_value, wrap
 from .linearized import Function, Linearized
@@ -53,6 +54,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
 
     @functools.wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if any(map(is_static, leaves((args, kwargs)))):
+            return defer("value_and_grad", wrapped, args, kwargs)
         lin = Linearized(bound(f, kwargs), args, positions(argnums, args, "grad"), "grad", has_aux)
         if children(lin.tree) is not None:
             raise GradientError(
@@ -98,6 +101,11 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     >>> pull(bl.tensor([1.0, 10.0]))
     (tensor([ 2., 40.], dtype=float32),)
     """
+    static = next(filter(is_static, leaves(primals)), None)
+    if static is not None:
+        raise GraphError(
+            f"vjp: {static.node.label} is a tensor of a static graph; use static.gradients(y, x, grad_ys=cotangent)."
+        )
     lin = Linearized(f, primals, range(len(primals)), "vjp", has_aux)
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
@@ -121,6 +129,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     >>> bl.jvp(bl.exp, [0.0], [2.0])
     (tensor(1., dtype=float32), tensor(2., dtype=float32))
     """
+    if any(map(is_static, leaves((primals, tangents)))):
+        return defer("jvp", jvp, (f, primals, tangents, has_aux), {})
     lin = Linearized(f, primals, range(len(primals)), "jvp", has_aux)
     same_structure(list(primals), list(tangents), where="jvp")
     given = [_tangent(t, x) for t, x in zip(leaves(list(tangents)), lin.inputs, strict=True)]

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..base.dtypes import COMPLEX, FLOAT
 from ..base.errors import ArgumentError, DtypeError
-from ..base.trees import rebuild
+from ..base.trees import leaves, rebuild
+from ..graph.defer import defer, is_static
 from ..graph.op import function
 from ..graph.tensor import Tensor, wrap
 from ..ops.joining import stack
@@ -44,6 +45,8 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, mode: str | None = N
 
     @functools.wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if any(map(is_static, leaves((args, kwargs)))):
+            return defer("jacobian", wrapped, args, kwargs)
         lin = Linearized(bound(f, kwargs), args, positions(argnums, args, "jacobian"), "jacobian", has_aux)
         for t in (*lin.inputs, *lin.outputs):
             if t.dtype.char not in FLOAT or t.dtype.char in COMPLEX:

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..base.config import config, recording
 from ..base.dtypes import FLOAT
-from ..base.errors import ArgumentError, DtypeError, shown
+from ..base.errors import ArgumentError, DtypeError, GraphError, shown
 from ..base.trees import leaves, leaves_with_paths, rebuild, tree_map
+from ..graph.defer import is_static
 from ..graph.node import Node, mark
 from ..graph.tensor import LEAF, Tensor, as_value, edge, leaf_node, wrap
 from ..ops.control import stop_gradient
@@ -57,6 +58,12 @@ class Linearized:
             out, aux = out
         self.tree = out
         self.outputs = [y if isinstance(y, Tensor) else wrap(as_value(y)) for y in leaves(out)]
+        for t in (*self.inputs, *self.outputs):
+            if is_static(t):
+                raise GraphError(
+                    f"{where}: {t._node.label} is computed in a static graph, from tensors that the function reaches "
+                    "by closure. Give them to it as arguments, or use static.gradients."
+                )
         own = {t._node for t in self.inputs}
         connected = any(n.op is not LEAF for n in own)
         self._symbolic = any(t.value is None for t in (*self.inputs, *self.outputs))
