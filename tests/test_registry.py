@@ -12,13 +12,24 @@ from backlit.graph.opdef import OPS
 from backlit.testing import check_op
 
 
-def _projectors(vectors: Any) -> Any:
-    """Of eigenvectors or singular vectors, what does not depend on their sign or phase: v_i v_i* for each i."""
-    return bl.einsum("...ik,...jk->...kij", vectors, bl.conj(vectors))
+def dyads(left: Any, right: Any) -> Any:
+    """u_i v_i* for each pair of columns: whatever the signs or phases of eigenvectors, these are determined."""
+    return bl.einsum("...ik,...jk->...kij", left, bl.conj(right))
+
+
+def of_eigen(result: Any) -> Any:
+    values, vectors = result
+    return values, dyads(vectors, vectors)
+
+
+def of_svd(result: Any) -> Any:
+    u, s, vh = result
+    u, v = u[..., : s.shape[-1]], bl.conj(vh).mT[..., : s.shape[-1]]
+    return s, dyads(u, u), dyads(u, v)
 
 
 #: Results that are fixed only up to signs or phases: what is differentiated instead.
-VIEWS: dict[str, Callable[..., Any]] = {}
+VIEWS: dict[str, Callable[..., Any]] = {"eig": of_eigen, "eigh": of_eigen, "svd": of_svd}
 
 #: Ops that cannot have samples, with the reason.
 WITHOUT_SAMPLES: dict[str, str] = {}
