@@ -94,6 +94,7 @@ def _split_params(key: Any, /, n: int = 2) -> Any:
     nondiff=_GIVEN, promotes=(), samples=lambda rng: [((_any_key(rng),), {"n": 3})],
 )  # fmt: skip
 def _split(key: Any, /, *, n: int) -> Any:
+    """`n` new keys from one."""
     counters = np.arange(n, dtype=np.uint32)
     return np.stack(threefry2x32(key, np.zeros_like(counters), counters), axis=-1)
 
@@ -152,6 +153,7 @@ def bits(key: Any, /, *, shape: Any, dtype: Any) -> Any:
 @op(name="unit_uniform", namespace="hidden", infer=_spec, nondiff=_GIVEN, promotes=(),
     samples=lambda rng: [((_any_key(rng),), {"shape": (3,), "dtype": np.dtype("float64")})])  # fmt: skip
 def _unit_uniform(key: Any, /, *, shape: Any, dtype: Any) -> Any:
+    """Random numbers spread evenly over [0, 1)."""
     return unit_uniforms(key, shape, dtype)
 
 
@@ -165,6 +167,7 @@ def _normals(uniforms: Any) -> Any:
 @op(name="standard_normal", namespace="hidden", infer=_spec, nondiff=_GIVEN, promotes=(),
     samples=lambda rng: [((_any_key(rng),), {"shape": (3,), "dtype": np.dtype("float64")})])  # fmt: skip
 def _standard_normal(key: Any, /, *, shape: Any, dtype: Any) -> Any:
+    """Random numbers of the normal distribution with mean 0 and scale 1."""
     return _normals(unit_uniforms(key, shape, dtype))
 
 
