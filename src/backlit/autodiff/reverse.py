@@ -11,6 +11,7 @@ import numpy as np
 from ..base.config import config, recording
 from ..base.dtypes import FLOAT
 from ..base.errors import DtypeError, GradientError, ShapeError
+from ..base.memory import keep_freed_memory
 from ..graph.bind import PICK
 from ..graph.node import Node
 from ..graph.opdef import SUPPLIED
@@ -55,6 +56,7 @@ def backpropagate(
     heap = [(-node.serial, node) for node in cotangents]
     heapify(heap)
     found: dict[Node, Any] = {}
+    keep_freed_memory()
     token = recording.set(record)
     quiet = np.errstate(all="ignore")
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.errors import GraphError
+from . import inplace as inplace  # supplies the in-place operators of a Tensor
 from .bind import any_tensor, bind
 from .defer import any_static, apply
 from .fast import fast_binary, fast_unary

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import ShapeError
-from .opdef import OPS
+from .opdef import OPS, SUPPLIED
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 
 def _inplace(name: str, symbol: str, x: Any, other: Any) -> Any:
+    if SUPPLIED["overwritten"](x, name, other):
+        return x
     new = OPS[name].public(x, other)
     if new.shape != x.shape or new.dtype != x.dtype:
         raise ShapeError(
