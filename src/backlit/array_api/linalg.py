@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from .namespace import gather
 
-_names = gather("linalg", "matmul", "matrix_transpose", "tensordot", "vecdot")
+_names = gather("linalg", "matmul", "matrix_transpose", "outer", "tensordot", "vecdot")
 globals().update(_names)
 __all__ = sorted(_names)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -116,6 +116,7 @@ def linear(x: Any, w: Any, b: Any = None, /) -> Any:
 
 @composite(
     dtypes="numeric",
+    array_api=True,
     samples=lambda rng: [((rng.normal(size=3), rng.normal(size=4)), {})],
 )
 def outer(x1: Any, x2: Any, /) -> Any:
@@ -133,7 +134,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
     dtypes="numeric", array_api=True,
     samples=lambda rng: [
         ((rng.normal(size=(2, 3)), rng.normal(size=(2, 3))), {}),
-        ((rng.normal(size=(2, 1, 3)), rng.normal(size=(3, 4))), {"axis": -2}),
+        ((rng.normal(size=(2, 3, 1)), rng.normal(size=(3, 4))), {"axis": -2}),
     ],
 )  # fmt: skip
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
