@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ..base.errors import GraphError
 from . import inplace as inplace  # supplies the in-place operators of a Tensor
@@ -12,7 +12,7 @@ from .defer import any_static, apply
 from .fast import fast_binary, fast_unary
 from .opdef import OPS, PUBLIC, OpDef, Partial, Rule
 
-_NO_PARAMS: dict[str, Any] = {}
+Plain = TypeVar("Plain", bound=Rule)
 
 
 class Op(OpDef):
@@ -100,10 +100,10 @@ def composite(**facets: Any) -> Callable[[Rule], Op]:
     return make
 
 
-def function(**facts: Any) -> Callable[[Rule], Rule]:
+def function(**facts: Any) -> Callable[[Plain], Plain]:
     """Decorator: a public function that is no op, because it has no Tensors to compute from."""
 
-    def enter(plain: Rule) -> Rule:
+    def enter(plain: Plain) -> Plain:
         name = facts.get("name") or plain.__name__.rstrip("_")
         name = f"{facts.get('namespace', '')}.{name}".lstrip(".")
         if name in PUBLIC:
