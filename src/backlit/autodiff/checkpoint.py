@@ -33,9 +33,9 @@ from .reverse import backpropagate
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function equal to `f` that, for its derivative, keeps its inputs only and runs `f` again.
 
-    It trades a second forward pass for the memory of all that `f` computes on the way. Value and derivatives
-    are those of `f` to the last bit. Tensors that `f` closes over get their gradients too; `f` must do
-    the same each time it is called.
+    It trades a second forward pass for the memory of all that `f` computes on the way. The value is that of
+    `f` to the last bit, and so are derivatives, but for the order in which several contributions are added.
+    Tensors that `f` closes over get their gradients too; `f` must do the same each time it is called.
 
     >>> import backlit as bl
     >>> block = bl.checkpoint(lambda x: bl.sin(bl.sin(x)))

@@ -112,16 +112,14 @@ class CustomDerivative:
 
     def _aligned(self, arg: Any, ct: Any, path: str) -> list[Any]:
         """The leaves of a cotangent at the places of those of its argument; None stands for a whole part."""
-        inner = children(arg)
         if ct is None:
             return [None] * len(leaves(arg))
-        if inner is None:
+        inner, other = children(arg), children(ct)
+        if inner is None and other is None:
             return [ct]
-        other = children(ct)
-        names = [n for n, _ in inner[0]]
-        if other is None or [n for n, _ in other[0]] != names:
+        if inner is None or other is None or [n for n, _ in inner[0]] != [n for n, _ in other[0]]:
             raise GradientError(
-                f"{self._name}.vjp: {path} has the entries {names}, its cotangent does not; "
+                f"{self._name}.vjp: {path} is {_structure(inner)}, its cotangent {_structure(other)}; "
                 "return one of the same structure, with None for a part that has none."
             )
         pairs = zip(inner[0], other[0], strict=True)
@@ -148,6 +146,10 @@ class CustomDerivative:
         same_structure(outs, found, where=f"{self._name}.jvp: the tangent of the result")
         pairs = zip(leaves_with_paths(outs), leaves(found), strict=True)
         return tuple(self._fitting(t, y, f"the tangent of the result {path}".rstrip(), "jvp") for (path, y), t in pairs)
+
+
+def _structure(inner: Any) -> str:
+    return "an array" if inner is None else f"a tree with the entries {[n for n, _ in inner[0]]}"
 
 
 @function()
