@@ -85,6 +85,13 @@ def test_gradients_at_the_far_ends(name: str, dtype: Any) -> None:
     assert np.isfinite(bl.grad(lambda x: bl.sum(second(x)))(ends).numpy()).all()
 
 
+def test_glu() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    assert_allclose(bl.glu(x).numpy(), x[:, :2] * scipy.special.expit(x[:, 2:]))
+    with pytest.raises(bl.ShapeError, match="axis 0 of size 3 cannot be cut into 2 equal parts"):
+        bl.glu(x, axis=0)
+
+
 def test_relu_at_zero_is_off() -> None:
     assert bl.grad(bl.relu)(0.0).item() == 0
     assert_array_equal(bl.relu(bl.tensor([-2, 3])).numpy(), [0, 3])

@@ -150,6 +150,7 @@ NAN_SAFE = {
     "where(x > 0, x ** 0.5, 0) at 0": (lambda x: bl.where(x > 0, x**0.5, 0.0), 0.0, 0.0),
     "where(x > 0, x ** -1, 0) at 0": (lambda x: bl.where(x > 0, x**-1.0, 0.0), 0.0, 0.0),
     "where(x > -1, log1p(x), 0) at -1": (lambda x: bl.where(x > -1, bl.log1p(x), 0.0), -1.0, 0.0),
+    "where(x < 1, erfinv(x), 0) at 1": (lambda x: bl.where(x < 1, bl.erfinv(x), 0.0), 1.0, 0.0),
     "where(x > 0, rsqrt(x), 0) at 0": (lambda x: bl.where(x > 0, bl.rsqrt(x), 0.0), 0.0, 0.0),
     "abs at 0": (bl.abs, 0.0, 0.0),
     "abs at -0.0": (bl.abs, -0.0, 0.0),
@@ -224,10 +225,23 @@ def test_clip_passes_gradients_to_its_bounds() -> None:
     assert_array_equal([g.numpy() for g in crossed], [np.zeros(3), np.zeros(3), np.ones(3)])
 
 
-def test_a_path_that_carries_nothing_stays_nothing_at_higher_order() -> None:
-    with np.errstate(all="ignore"):
-        f = lambda x: bl.where(x > 0, bl.sqrt(x) + bl.log(x) + x**-2, x * x)
-        assert [derivative(f, 0.0, order=k) for k in (1, 2, 3)] == [0.0, 2.0, 0.0]
+#: Functions with a pole, or an infinite slope, at 0 or 1.
+SINGULAR = {
+    "sqrt": bl.sqrt, "rsqrt": bl.rsqrt, "log": bl.log, "log2": bl.log2, "log1p": lambda x: bl.log1p(x - 1),
+    "reciprocal": bl.reciprocal, "1 / x": lambda x: 1 / x, "1 / x²": lambda x: 1 / (x * x),
+    "x ** 0.5": lambda x: x**0.5,
+    "x ** -2": lambda x: x**-2, "x ** Tensor": lambda x: x ** bl.tensor(-2.0), "hypot": lambda x: bl.hypot(x, x),
+    "asin": lambda x: bl.asin(1 + x), "acos": lambda x: bl.acos(1 + x), "acosh": lambda x: bl.acosh(1 + x),
+    "atanh": lambda x: bl.atanh(1 + x), "log(x²)": lambda x: bl.log(x * x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+@np.errstate(all="ignore")
+def test_the_branch_not_taken_adds_nothing_at_any_order(name: str) -> None:
+    f = lambda x: bl.where(x > 0, SINGULAR[name](x), x * x)
+    assert [derivative(f, 0.0, order=k) for k in (1, 2, 3)] == [0, 2, 0]
+    assert bl.jvp(f, [np.float64(0)], [np.float64(1)])[1].item() == 0
 
 
 @pytest.mark.parametrize("name", ["abs", "sign", "angle", "sqrt", "log", "pow", "atan", "acosh", "reciprocal"])

@@ -1,4 +1,4 @@
-"""Activation functions, element by element. Those along an axis, as softmax, are in `softmax.py`."""
+"""Activation functions, and a gate. Those that divide by a sum along an axis are in `softmax.py`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import ArgumentError
-from ..graph.op import elementwise
+from ..graph.op import composite, elementwise
 from .arithmetic import abs_
 from .bits import logical_and
 from .comparison import greater, greater_equal, less, where
 from .exponential import exp
+from .joining import split
 from .special import erf
 from .trigonometric import tanh
 
@@ -220,3 +221,15 @@ hard_swish = elementwise(
     partials=(_hard_swish_partial,), saves="x", dtypes="real floating-point", onnx="HardSwish",
     latex="{0} \\cdot \\mathrm{{hardsigmoid}}({0})", samples=[[(-6, -3.3), (-2.7, 2.7), (3.3, 6)]],
 )  # fmt: skip
+
+# --- gates -----------------------------------------------------------------------------------------
+
+
+@composite(
+    dtypes="real floating-point", latex="\\mathrm{{glu}}({0})",
+    samples=lambda rng: [((rng.normal(size=(3, 4)),), {}), ((rng.normal(size=(4, 3)),), {"axis": 0})],
+)  # fmt: skip
+def glu(x: Any, /, *, axis: int = -1) -> Any:
+    """The first half of `x` along `axis` times the sigmoid of the second (Dauphin et al. 2017)."""
+    values, gates = split(x, 2, axis=axis)
+    return values * sigmoid(gates)

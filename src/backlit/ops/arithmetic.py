@@ -44,25 +44,25 @@ positive = elementwise(
     samples=[(-3, 3)],
 )  # fmt: skip
 reciprocal = elementwise(
-    "reciprocal", "1 / x.", eval=lambda x: 1 / x, partials=(lambda out, x: -out * out,), saves="out",
+    "reciprocal", "1 / x.", eval=lambda x: 1 / x, partials=(lambda out, x: -out / x,),
     dtypes="floating-point", traits="singular", array_api=True, onnx="Reciprocal", latex="\\frac{{1}}{{{0}}}",
     samples=[[(-3, -0.5), (0.5, 3)]],
 )  # fmt: skip
 
 
 def guarded_product(x1: Any, x2: Any, /) -> Any:
-    """The product, and 0 where `x1` is 0, whatever `x2` is; on NumPy values."""
+    """The product, and 0 where one is 0, whatever the other is; on NumPy values."""
     if not isinstance(x1, np.ndarray) and not isinstance(x2, np.ndarray):
-        return x1 * x2 if x1 else x1
+        return x1 * x2 if x1 and x2 else x1 if not x1 else x2
     product = x1 * x2
     if np.isfinite(product).all():
         return product
-    return np.where(x1 == 0, product.dtype.type(0), product)
+    return np.where((x1 == 0) | (x2 == 0), product.dtype.type(0), product)
 
 
 guarded_multiply = elementwise(
     "guarded_multiply",
-    "x1 · x2, and 0 where x1 is 0, whatever x2 is: a path that carries nothing adds nothing, even past a singularity.",
+    "x1 · x2, and 0 where one is 0, whatever the other is: a path that carries nothing adds nothing, past any pole.",
     eval=guarded_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2", traits="singular",
     dtypes="floating-point", namespace="hidden", latex="{0} \\cdot {1}", samples=[[(-3, -0.5), (0.5, 3)], (-3, 3)],
 )  # fmt: skip

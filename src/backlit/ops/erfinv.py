@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..graph.op import elementwise
-from .arithmetic import multiply
 from .exponential import exp
 
 # Giles 2010, 'Approximating the erfinv function' (GPU Computing Gems 2), single precision: in w = -log(1 - x²).
@@ -90,6 +89,6 @@ def inverse_erf(x: Any, /) -> Any:
 
 erfinv = elementwise(
     "erfinv", "The inverse of the error function: erf(erfinv(x)) = x, for x in (-1, 1).",
-    eval=inverse_erf, partials=(lambda out, x: math.sqrt(math.pi) / 2 * exp(multiply(out, out)),), saves="out",
-    dtypes="real floating-point", latex="\\mathrm{{erf}}^{{-1}}\\,{0}", samples=[(-0.9, 0.9)],
+    eval=inverse_erf, partials=(lambda out, x: (math.sqrt(math.pi) / 2) / exp(-(out**2)),), saves="out",
+    dtypes="real floating-point", traits="singular", latex="\\mathrm{{erf}}^{{-1}}\\,{0}", samples=[(-0.9, 0.9)],
 )  # fmt: skip

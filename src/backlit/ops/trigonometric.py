@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph.op import elementwise
-from .arithmetic import hypot, rsqrt
+from .arithmetic import hypot, rsqrt, sqrt
 from .comparison import nonzero
 
 sin = elementwise(
@@ -64,7 +64,7 @@ asinh = elementwise(
 )  # fmt: skip
 acosh = elementwise(
     "acosh", "The number not below 0 whose hyperbolic cosine is x.", eval=np.arccosh,
-    partials=(lambda out, x: rsqrt(x - 1) * rsqrt(x + 1),), saves="x", dtypes="floating-point", traits="singular",
+    partials=(lambda out, x: rsqrt(x - 1) / sqrt(x + 1),), saves="x", dtypes="floating-point", traits="singular",
     array_api=True, onnx="Acosh", latex="\\mathrm{{arcosh}}({0})", samples=[(1.3, 4)],
 )  # fmt: skip
 atanh = elementwise(
