@@ -37,12 +37,12 @@ _ACCUMULATIONS = {
 FUNCTIONS = {
     "amax": "max", "amin": "min", "around": "round", "linalg.tensordot": "tensordot", "linalg.matmul": "matmul",
     "linalg.matrix_transpose": "matrix_transpose", "linalg.vecdot": "vecdot",
-    "outer": "linalg.outer", "trace": "linalg.trace", "diagonal": "linalg.diagonal",
+    "linalg.outer": "outer", "trace": "linalg.trace", "diagonal": "linalg.diagonal",
     "cross": "linalg.cross",
 }  # fmt: skip
 
 #: NumPy's names of parameters, and the names here.
-PARAMETERS = {"ddof": "correction", "a_min": "min", "a_max": "max", "offset": "k"}
+PARAMETERS = {"ddof": "correction"}
 
 #: Functions that ask about values and return no array to compute on with: NumPy answers them itself.
 INSPECTIONS = {

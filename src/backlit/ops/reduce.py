@@ -82,7 +82,7 @@ def sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     >>> bl.sum(bl.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     tensor([4., 6.], dtype=float32)
     """
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, dtype=x.dtype, keepdims=keepdims)
 
 
 def _prod_vjp(g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -119,7 +119,7 @@ def _zero_cases(rng: Any) -> list[Any]:
 )  # fmt: skip
 def prod(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     """The product of the elements over `axis` (all axes by default). Its derivative is right at zeros too."""
-    return np.multiply.reduce(x, axis=axis, keepdims=keepdims)
+    return np.multiply.reduce(x, axis=axis, dtype=x.dtype, keepdims=keepdims)
 
 
 # --- mean and spread -------------------------------------------------------------------------------

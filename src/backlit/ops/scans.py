@@ -68,7 +68,7 @@ def cumulative_sum(x: Any, /, *, axis: int, include_initial: bool) -> Any:
     >>> bl.cumulative_sum(bl.tensor([1, 2, 3]))
     tensor([1, 3, 6], dtype=int64)
     """
-    out = np.add.accumulate(x, axis=axis)
+    out = np.add.accumulate(x, axis=axis, dtype=x.dtype)
     return _with_initial(out, axis, 0) if include_initial else out
 
 
@@ -133,7 +133,7 @@ def cumulative_prod(x: Any, /, *, axis: int, include_initial: bool) -> Any:
 
     The derivative needs no division and is right at zeros.
     """
-    out = np.multiply.accumulate(x, axis=axis)
+    out = np.multiply.accumulate(x, axis=axis, dtype=x.dtype)
     return _with_initial(out, axis, 1) if include_initial else out
 
 
