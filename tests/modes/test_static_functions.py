@@ -1,4 +1,4 @@
-"""Functions of functions on tensors of a static graph: derivatives and control flow, kept as calls until shapes are known."""
+"""Derivatives of functions and control flow on tensors of a static graph, kept as calls until shapes are known."""
 
 from __future__ import annotations
 

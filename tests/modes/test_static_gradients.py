@@ -161,9 +161,9 @@ def test_paths_through_an_infinite_slope_that_carry_nothing():
 
 @pytest.fixture
 def registered(monkeypatch):
-    from backlit.modes.static import derivatives
+    from backlit.modes.static import extending
 
-    monkeypatch.setattr(derivatives, "_REGISTERED", {})
+    monkeypatch.setattr(extending, "_REGISTERED", {})
 
 
 @pytest.mark.usefixtures("registered")

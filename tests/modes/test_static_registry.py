@@ -12,6 +12,9 @@ from backlit.graph.defer import is_static
 from backlit.graph.opdef import OPS
 from backlit.testing.cases import samples_of
 
+#: Ops of many inputs whose sizes other arguments fix: too many unknown ones to find out by trial.
+PINNED = {"scaled_dot_product_attention"}
+
 
 def equal(found, expected, what):
     expected = expected.numpy() if isinstance(expected, bl.Tensor) else expected
@@ -27,7 +30,9 @@ def test_record(name):
         if not case.arrays:
             continue
         with static.Graph(), static.Session() as session:
-            xs = [static.placeholder(a.dtype, (None,) * a.ndim, name=f"x{i}") for i, a in enumerate(case.arrays)]
+            shapes = [(None,) * a.ndim if name not in PINNED else (None, *a.shape[1:]) for a in case.arrays]
+            pairs = zip(case.arrays, shapes, strict=True)
+            xs = [static.placeholder(a.dtype, s, name=f"x{i}") for i, (a, s) in enumerate(pairs)]
             feed = dict(zip(xs, case.arrays, strict=True))
             if "eager_only" in op.traits:
                 with pytest.raises(bl.GraphError, match="depends on values"):

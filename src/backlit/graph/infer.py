@@ -218,7 +218,10 @@ def _refuse(specs: Specs, places: list[Place], attempt: Callable[[Specs], Specs]
         text = str(problem).replace(str(_TELLTALE), "None")
         if text == str(problem):
             raise
-        raise type(problem)(f"{text} (None is a size that is known only when the graph is fed.)") from None
+        raise type(problem)(
+            f"{text} None is a size known only when the graph is fed, and none was found that fits; give placeholders "
+            "the sizes that are fixed."
+        ) from None
     shapes = " and ".join(str(s.shape) for s in specs)
     raise ShapeError(f"no sizes were found that fit in the place of None in {shapes}; give the placeholder a shape.")
 

@@ -21,7 +21,8 @@ array([1., 0.], dtype=float32)
 
 from __future__ import annotations
 
-from .derivatives import OpView, RegisterGradient, gradients, py_func
+from .derivatives import gradients
+from .extending import OpView, RegisterGradient, py_func
 from .graph import Graph, get_default_graph, name_scope, reset_default_graph
 from .optimizers import AdamOptimizer, GradientDescentOptimizer, MomentumOptimizer, Optimizer
 from .saver import Saver

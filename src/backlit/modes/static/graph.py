@@ -39,6 +39,7 @@ class Graph:
         #: What stands in for the tensors of this graph while a call is expanded (graph/defer.py).
         self.stage: Any = None
         self._named: dict[str, Node] = {}
+        self._counts: dict[str, int] = {}
         self._scope = ""
         self._overrides: Mapping[str, str] = {}
         self._entered: list[AbstractContextManager[Graph]] = []
@@ -61,9 +62,9 @@ class Graph:
         self._name(node, self._scope + name)
 
     def _name(self, node: Node, wanted: str) -> None:
-        name, n = wanted, 0
+        name = wanted
         while name in self._named:
-            n += 1
+            self._counts[wanted] = n = self._counts.get(wanted, 0) + 1
             name = f"{wanted}_{n}"
         node.name = name
         self._named[name] = node

@@ -18,7 +18,8 @@ from ...graph.node import Node, mark
 from ...graph.opdef import Spec
 from ...graph.tensor import Tensor, edge, leaf_node, symbol, wrap
 from ...ops.movement import copy
-from .derivatives import GRADIENTS, PyFunc, overridden, pulled_back, targets_of
+from .derivatives import GRADIENTS, pulled_back, targets_of
+from .extending import PyFunc, overridden
 from .variables import ASSIGN, CONSTANT, GROUP
 
 

@@ -110,7 +110,7 @@ class Variable(Tensor):
     __slots__ = ("initializer", "trainable")
 
     def __init__(self, initial_value: Any, dtype: Any = None, name: str | None = None, trainable: bool = True) -> None:
-        initial = initial_value() if callable(initial_value) else initial_value
+        initial: Any = initial_value() if callable(initial_value) else initial_value
         if is_static(initial):
             graph: Graph = initial.node.graph
             if None in initial.shape:
