@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.dtypes import BOOL, INTEGER, int64
+from ..base.dtypes import BOOL, INTEGER, WEAK, int64, scalar_dtype
 from ..base.errors import ArgumentError, DtypeError, ShapeError, shown
 from ..base.shapes import as_index
 from ..base.trees import leaves, leaves_with_paths, rebuild, same_structure, tree_map
@@ -20,7 +20,7 @@ from ..graph.closure import as_tensor, close, spec_of
 from ..graph.defer import defer, is_static
 from ..graph.op import function, op
 from ..graph.opdef import Spec
-from ..graph.tensor import Tensor, edge, symbol
+from ..graph.tensor import Tensor, edge, symbol, wrap
 from .joining import stack, unstack
 from .loops import COND, SCAN, WHILE
 from .movement import astype
@@ -89,17 +89,22 @@ def while_loop(cond_fn: Function, body_fn: Function, init: Any) -> Any:
         if is_static(go):
             return defer("while_loop", lambda _, x: while_loop(cond_fn, body_fn, x), (go, init), {})
         if go.value is None or _symbolic(carry):
-            return _traced_while(cond_fn, body_fn, tree_map(as_tensor, init))
+            return _traced_while(cond_fn, body_fn, init)
         if not bool(go):
             return carry
         new = tree_map(as_tensor, body_fn(carry))
         if first:
+            if (adopted := _adopted(init, new)) is not None:
+                return while_loop(cond_fn, body_fn, adopted)
             _same_carry(carry, new, "while_loop")
         carry, first = new, False
 
 
-def _traced_while(cond_fn: Function, body_fn: Function, carry: Any) -> Any:
+def _traced_while(cond_fn: Function, body_fn: Function, init: Any) -> Any:
+    carry = tree_map(as_tensor, init)
     test, body = close(cond_fn, [carry]), close(body_fn, [carry])
+    if (adopted := _adopted(init, body.tree)) is not None:
+        return _traced_while(cond_fn, body_fn, adopted)
     _same_carry(carry, body.tree, "while_loop")
     out = WHILE(
         *map(edge, (*test.captured, *body.captured)), *leaves(carry),
@@ -148,7 +153,7 @@ def scan(f: Function, init: Any, xs: Any, length: int | None = None, reverse: bo
 
     Args:
         f: the step.
-        init: the first carry.
+        init: the first carry. Numbers in it take the dtype that the step gives them.
         xs: arrays with a common leading size, or None, with `length`, where there are none.
         length: the number of steps; needed where `xs` is None.
         reverse: go from the last slice to the first; ys keep the places of their xs.
@@ -159,16 +164,18 @@ def scan(f: Function, init: Any, xs: Any, length: int | None = None, reverse: bo
     """
     if _static((init, xs)):
         return defer("scan", scan, (f, init, xs, length, reverse), {})
-    init, xs = tree_map(as_tensor, init), tree_map(as_tensor, xs)
+    xs = tree_map(as_tensor, xs)
     n = _steps(xs, length)
     if n == 0 or _symbolic((init, xs)):
         return _traced_scan(f, init, xs, n, reverse)
     columns = [unstack(x) for x in leaves(xs)]
-    carry, rows, tree = init, [], None
+    carry, rows, tree = tree_map(as_tensor, init), [], None
     for i in range(n - 1, -1, -1) if reverse else range(n):
         new, y = _pair(f(carry, rebuild(xs, (c[i] for c in columns))))
         new, y = tree_map(as_tensor, new), tree_map(as_tensor, y)
         if not rows:
+            if (adopted := _adopted(init, new)) is not None:
+                return scan(f, adopted, xs, n, reverse)
             _same_carry(carry, new, "scan")
             tree = y
         if _symbolic((new, y)):
@@ -205,10 +212,13 @@ def _pair(out: Any) -> tuple[Any, Any]:
 
 def _traced_scan(f: Function, init: Any, xs: Any, n: int, reverse: bool) -> tuple[Any, Any]:
     slices = tree_map(lambda x: symbol(Spec(tuple(x.shape[1:]), x.dtype)), xs)
-    body = close(lambda carry, x: _pair(f(carry, x)), [init, slices])
+    first = tree_map(as_tensor, init)
+    body = close(lambda carry, x: _pair(f(carry, x)), [first, slices])
     carry, y = body.tree
-    _same_carry(init, carry, "scan")
-    start = leaves(init)
+    if (adopted := _adopted(init, carry)) is not None:
+        return _traced_scan(f, adopted, xs, n, reverse)
+    _same_carry(first, carry, "scan")
+    start = leaves(first)
     out = SCAN(
         *map(edge, body.captured), *start, *leaves(xs), body=body.graph(),
         constants=len(body.captured), carries=len(start), length=n, reverse=bool(reverse),
@@ -236,6 +246,23 @@ def _decision(pred: Any, where: str) -> Tensor:
             "reduce it with bl.all or bl.any, or choose element by element with bl.where."
         )
     return t
+
+
+def _adopted(init: Any, after: Any) -> Any:
+    """The carry to start again with, where numbers in `init` are to take the dtypes that a step gives them; or None.
+
+    So that `0.0` may start a sum of float64, as it may be added to one.
+    """
+    given, found = leaves(init), [as_tensor(y) for y in leaves(after)]
+    if len(given) != len(found):
+        return None
+    new = [
+        wrap(y.dtype.type(x)) if type(x) in WEAK and scalar_dtype(x, y.dtype) == y.dtype else as_tensor(x)
+        for x, y in zip(given, found, strict=True)
+    ]
+    if all(a.dtype == as_tensor(x).dtype for a, x in zip(new, given, strict=True)):
+        return None
+    return rebuild(init, iter(new))
 
 
 def _same_carry(before: Any, after: Any, where: str) -> None:
