@@ -85,7 +85,7 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequen
             if not wanted[i] or partial is None or partial == 0:
                 cotangents.append(None)
                 continue
-            d = partial(out, *args, **params) if callable(partial) else partial
+            d: Any = partial(out, *args, **params) if callable(partial) else partial
             if type(d) is int:
                 ct = g if d == 1 else g * d
             else:

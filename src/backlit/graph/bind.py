@@ -87,7 +87,7 @@ def record(
     node = Node(op, tuple(sources), params, kept, like, caller(), origin)
     if settings.check:
         node.seal = seal(op, values, out)
-    if several:
+    if op.results is not None:
         picked = [
             wrap(o, Node(PICK, (node,), {"index": i}, o if keep else None, like[i], node.place, origin))
             if o.dtype.char in FLOAT else wrap(o)
@@ -252,7 +252,9 @@ def meet(op: OpDef, values: Sequence[Any]) -> list[DType | None] | None:
 
 def refuse(op: OpDef, dtype: DType) -> None:
     """Raise the error for a dtype that the op does not take."""
-    if dtype.char in FLOAT:
+    if op.dtypes == "boolean":
+        mend = "x != 0"
+    elif dtype.char in FLOAT:
         mend = "take bl.real(x) or bl.imag(x)" if dtype.kind == "c" and "real" in op.dtypes else "x.astype(bl.int64)"
     else:
         mend = "x.astype(bl.float32)" if dtype.char != BOOL or "floating" in op.dtypes else "x.astype(bl.int64)"

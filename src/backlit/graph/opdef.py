@@ -185,7 +185,7 @@ class OpDef:
             return inputs, params
         n = len(self.input_names)
         if n <= len(args) <= n + self.positional and kwargs.keys() <= set(self.param_names):
-            params = self.defaults | dict(zip(self.param_names, args[n:])) | kwargs  # noqa: B905 (the given ones)
+            params = {**self.defaults, **dict(zip(self.param_names, args[n:])), **kwargs}  # noqa: B905 (the given ones)
             if len(params) == len(self.param_names) and not kwargs.keys() & set(self.param_names[: len(args) - n]):
                 return args[:n], params
         try:

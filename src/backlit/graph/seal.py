@@ -17,7 +17,7 @@ Seal = dict[int, int]
 
 def fingerprint(array: Any) -> int:
     """CRC-32 of the bytes of an array."""
-    return zlib.crc32(np.ascontiguousarray(array))
+    return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def seal(op: OpDef, values: Sequence[Any], out: Any) -> Seal:

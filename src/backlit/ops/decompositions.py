@@ -145,7 +145,7 @@ def _square_qr_vjp(gq: Any, gr: Any, q: Any, r: Any) -> Any:
         ((rng.normal(size=(2, 2)),), {"mode": "complete"}),
     ],
 )  # fmt: skip
-def qr(x: Any, /, *, mode: str) -> Any:
+def qr(x: Any, /, *, mode: Any) -> Any:
     """x = Q R with orthonormal columns in Q and upper triangular R, for x of shape (..., M, N).
 
     Args:

@@ -68,7 +68,7 @@ def resize(x: Any, /, *, axes: tuple[int, ...], sizes: tuple[int, ...]) -> Any:
         ((rng.normal(size=(3, 2)),), {"axes": (0,), "inverse": back, "norm": "backward"}) for back in (False, True)
     ],
 )  # fmt: skip
-def dft(x: Any, /, *, axes: tuple[int, ...], inverse: bool, norm: str) -> Any:
+def dft(x: Any, /, *, axes: tuple[int, ...], inverse: bool, norm: Any) -> Any:
     """The discrete Fourier transform over `axes`, complex to complex."""
     if not axes:
         return x.astype(_complex(x.dtype))
@@ -98,7 +98,7 @@ def _real_transpose(g: Any, x: Any, *, axis: int, n: int, norm: str) -> Any:
     infer=lambda x, *, axis, norm: Spec(_sized(x.shape, (axis,), (x.shape[axis] // 2 + 1,)), _complex(x.dtype)),
     samples=lambda rng: [((rng.normal(size=(n, 2)),), {"axis": 0, "norm": "backward"}) for n in (1, 4, 5)],
 )  # fmt: skip
-def dft_of_real(x: Any, /, *, axis: int, norm: str) -> Any:
+def dft_of_real(x: Any, /, *, axis: int, norm: Any) -> Any:
     """The transform of a real signal, at its frequencies 0 to n // 2."""
     return np.fft.rfft(x, axis=axis, norm=norm)
 
@@ -110,7 +110,7 @@ def dft_of_real(x: Any, /, *, axis: int, norm: str) -> Any:
         ((rng.normal(size=(n // 2 + 1, 2)),), {"axis": 0, "n": n, "norm": "ortho"}) for n in (1, 4, 5)
     ],
 )  # fmt: skip
-def dft_to_real(x: Any, /, *, axis: int, n: int, norm: str) -> Any:
+def dft_to_real(x: Any, /, *, axis: int, n: int, norm: Any) -> Any:
     """The inverse transform to a real signal of length n, from its frequencies 0 to n // 2."""
     return np.fft.irfft(x, n, axis=axis, norm=norm)
 

@@ -207,7 +207,7 @@ def _pinv_params(x: Any, /, *, rtol: float | None = None) -> Any:
     infer=lambda x, *, rtol: Spec((*matrices(x, "pinv").shape[:-2], x.shape[-1], x.shape[-2]), x.dtype),
     samples=lambda rng: [((rng.normal(size=(3, 2)),), {}), ((rng.normal(size=(2, 2, 3)),), {"rtol": 1e-6})],
 )  # fmt: skip
-def pinv(x: Any, /, *, rtol: float | None) -> Any:
+def pinv(x: Any, /, *, rtol: Any) -> Any:
     """The Moore-Penrose pseudo-inverses of matrices.
 
     Args:
@@ -351,7 +351,7 @@ def _diagonal_params(x: Any, /, *, offset: int = 0) -> Any:
 
 
 def _diagonal_spec(x: Any, *, offset: int) -> Spec:
-    return Spec((*x.shape[:-2], _diagonal_length(*x.shape[-2:], offset)), x.dtype)
+    return Spec((*x.shape[:-2], _diagonal_length(x.shape[-2], x.shape[-1], offset)), x.dtype)
 
 
 @op(

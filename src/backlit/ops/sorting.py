@@ -133,7 +133,7 @@ def _search_params(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = Non
         ((np.arange(5.0), rng.uniform(-1, 6, (2, 3))), {}), ((np.arange(5.0), np.array([1.0, 2.5])), {"side": "right"}),
     ],
 )  # fmt: skip
-def searchsorted(x1: Any, x2: Any, /, *, side: str) -> Any:
+def searchsorted(x1: Any, x2: Any, /, *, side: Any) -> Any:
     """Where (int64) each of `x2` would be inserted into the ascending `x1`, before equal ones or after."""
     return np.searchsorted(x1, x2, side)
 

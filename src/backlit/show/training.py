@@ -65,7 +65,7 @@ def misread(path: str | Path, images: Array, y: Array, scores: Array, classes: S
         for cell, row in zip(cells, rows, strict=False):
             cell.imshow(images[row], cmap="gray_r")
             cell.set_title(
-                f"{classes[y[row]]} read as {classes[said[row]]}\n{100 * sure[row]:.0f} % sure",
+                f"{classes[int(y[row])]} read as {classes[int(said[row])]}\n{100 * sure[row]:.0f} % sure",
                 fontsize=8, loc="center", pad=4,
             )  # fmt: skip
         if not len(rows):

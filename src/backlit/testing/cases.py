@@ -119,7 +119,8 @@ def samples_of(op: Op, rng: np.random.Generator, view: View | None = None) -> It
     if op.samples is None:
         raise ArgumentError(f"op {op.name!r} has no samples; give an interval for each input, or a function of rng.")
     if callable(op.samples):
-        for args, kwargs in op.samples(rng):
+        samples: Any = op.samples(rng)
+        for args, kwargs in samples:
             yield Case(op, tuple(args) if isinstance(args, (tuple, list)) else (args,), kwargs, view)
         return
     for shapes in (((3,), (3,), (3,)), ((2, 3), (3,), (2, 1)), ((), (), ()), ((2, 1), (4,), ())):

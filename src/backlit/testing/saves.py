@@ -82,7 +82,8 @@ def _pulled(node: Node, g: Any) -> list[Any]:
 
 def _poisoned(node: Node, name: str) -> Node | None:
     """The node again with the value of `name` made useless."""
-    inputs, value = list(node.inputs or ()), node.value
+    inputs: list[Any] = list(node.inputs or ())
+    value = node.value
     if name == "out":
         value = tuple(map(_poison, value)) if node.op.results is not None else _poison(value)
     else:

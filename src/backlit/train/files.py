@@ -34,7 +34,8 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
 def save_params(path: str | Path, params: Any) -> None:
     """The leaves of a tree as an .npz archive, each under its path such as `layers.0.weight`; nothing is pickled."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.asarray(leaf) for name, leaf in leaves_with_paths(params)})
+    arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in leaves_with_paths(params)}
+    np.savez(buffer, **arrays)
     write_whole(path, buffer.getvalue())
 
 
