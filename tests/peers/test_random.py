@@ -55,7 +55,9 @@ def test_wide_samples_equal_those_of_jax():
         mine = bl.random.key(2**40 + 5)
         assert np.array_equal(mine.numpy(), theirs)
         assert np.array_equal(bl.random.bits(mine, (9,), "uint64").numpy(), jax.random.bits(theirs, (9,), "uint64"))
-        assert np.array_equal(bl.random.uniform(mine, (9,), "float64").numpy(), jax.random.uniform(theirs, (9,), "float64"))
+        assert np.array_equal(
+            bl.random.uniform(mine, (9,), "float64").numpy(), jax.random.uniform(theirs, (9,), "float64")
+        )
         assert np.array_equal(
             bl.random.randint(mine, (99,), -5, 10**12).numpy(), jax.random.randint(theirs, (99,), -5, 10**12, "int64")
         )
