@@ -37,15 +37,10 @@ def _bad_reduction(reduction: Any, name: str) -> ArgumentError:
     return ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
 
 
-def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Are these shapes equal, as far as they are known yet?"""
-    return len(one) == len(other) and all(m == n or m is None or n is None for m, n in zip(one, other, strict=True))
-
-
 def _paired(predictions: Any, targets: Any, name: str) -> tuple[Any, Any]:
     """Both as arrays of one shape: (n, 1) beside (n,) would broadcast to (n, n), and train towards nonsense."""
     x, t = operand(predictions), operand(targets)
-    if not _equal(x.shape, t.shape):
+    if x.shape != t.shape:
         raise ShapeError(
             f"{name}: predictions of shape {x.shape} and targets of shape {t.shape} do not pair up; "
             "reshape one of them, for example with .reshape(-1, 1), so that the shapes are equal."
@@ -142,7 +137,7 @@ def _cross_entropy_params(
     else:
         expected = logits.shape
         labels = labels if labels.dtype == logits.dtype else astype(labels, logits.dtype)
-    if not _equal(labels.shape, expected):
+    if labels.shape != expected:
         raise ShapeError(
             f"softmax_cross_entropy: {labels.dtype.name} labels of shape {labels.shape} do not pair up with logits of "
             f"shape {logits.shape} and classes along axis {axis}. Class numbers have an integer dtype and the shape "
