@@ -12,6 +12,7 @@ plain shifted copy. The few positions at row ends that are no outputs are comput
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -50,58 +51,58 @@ def inner(size: Ints, padding: Pairs) -> tuple[Any, ...]:
 
 
 class Layout(NamedTuple):
-    """How positions of windows over an input of `size` (border included) lie in the columns of the patch matrix."""
+    """How the positions of windows over an input of `size` (border included) lie in the columns of the patch matrix.
+
+    `out` are the positions along each axis, `pitch` how many elements lie between neighbours along each
+    axis of the input, `columns` how many columns there are.
+    """
 
     size: Ints
     kernel: Ints
-    out: Ints
     stride: Ints
     dilation: Ints
+    out: Ints
+    pitch: Ints
+    columns: int
     flat: bool
 
-    @classmethod
-    def of(cls, size: Ints, kernel: Ints, stride: Ints, dilation: Ints) -> Layout:
-        none: Pairs = ((0, 0),) * len(size)
-        out = window_positions(size, kernel, stride, none, dilation)
-        run = cls(size, kernel, out, stride, dilation, True)
-        # A flat run pays unless most of it would be dropped.
-        return run if max(stride) == 1 and run.columns <= 2 * prod(out) else run._replace(flat=False)
 
-    @property
-    def pitch(self) -> Ints:
-        """How many elements of the input lie between neighbours along each axis."""
-        return tuple(prod(self.size[i + 1 :]) for i in range(len(self.size)))
+@lru_cache(maxsize=256)
+def layout(size: Ints, kernel: Ints, stride: Ints, dilation: Ints) -> Layout:
+    """The layout of a convolution: flat runs unless a stride forbids them or most of them would be dropped."""
+    out = window_positions(size, kernel, stride, ((0, 0),) * len(size), dilation)
+    pitch = tuple(prod(size[i + 1 :]) for i in range(len(size)))
+    run = sum((n - 1) * p for n, p in zip(out, pitch, strict=True)) + 1
+    flat = max(stride) == 1 and run <= 2 * prod(out)
+    return Layout(size, kernel, stride, dilation, out, pitch, run if flat else prod(out), flat)
 
-    @property
-    def columns(self) -> int:
-        if self.flat:
-            return sum((n - 1) * p for n, p in zip(self.out, self.pitch, strict=True)) + 1
-        return prod(self.out)
 
-    def patches(self, x: Array) -> Array:
-        """A view (batch, channels, *kernel, *columns) of the contiguous `x`: what each tap of the kernel sees."""
-        item = x.itemsize
-        taps = tuple(d * p * item for d, p in zip(self.dilation, self.pitch, strict=True))
-        if self.flat:
-            shape, steps = (self.columns,), (item,)
-        else:
-            shape, steps = self.out, tuple(s * p * item for s, p in zip(self.stride, self.pitch, strict=True))
-        return as_strided(x, (*x.shape[:2], *self.kernel, *shape), (*x.strides[:2], *taps, *steps), writeable=False)
+def patches_of(x: Array, lay: Layout) -> Array:
+    """A view (batch, channels, *kernel, *columns) of the contiguous `x`: what each tap of the kernel sees."""
+    item = x.itemsize
+    taps = tuple(d * p * item for d, p in zip(lay.dilation, lay.pitch, strict=True))
+    if lay.flat:
+        shape, steps = (lay.columns,), (item,)
+    else:
+        shape, steps = lay.out, tuple(s * p * item for s, p in zip(lay.stride, lay.pitch, strict=True))
+    return as_strided(x, (*x.shape[:2], *lay.kernel, *shape), (*x.strides[:2], *taps, *steps), writeable=False)
 
-    def spread(self, g: Array) -> Array:
-        """A cotangent (batch, channels, *out) in columns, zero where the columns are no outputs."""
-        n, o = g.shape[:2]
-        if not self.flat or self.out[1:] == self.size[1:]:
-            return np.ascontiguousarray(g).reshape(n, o, -1)[..., : self.columns]
-        wide = np.zeros((n, o, self.out[0], *self.size[1:]), g.dtype)
-        wide[(..., *map(slice, self.out))] = g
-        return wide.reshape(n, o, -1)[..., : self.columns]
 
-    def blocks(self, batch: int, channels: int, itemsize: int) -> Iterator[slice]:
-        """The batch in blocks whose patches take about `BLOCK` bytes."""
-        per = channels * prod(self.kernel) * self.columns * itemsize
-        step = max(1, BLOCK // max(per, 1))
-        return (slice(i, min(batch, i + step)) for i in range(0, batch, step))
+def spread(g: Array, lay: Layout) -> Array:
+    """A cotangent (batch, channels, *out) in columns, zero where the columns are no outputs."""
+    n, o = g.shape[:2]
+    if not lay.flat or lay.out[1:] == lay.size[1:]:
+        return np.ascontiguousarray(g).reshape(n, o, prod(lay.out))
+    wide = np.zeros((n, o, lay.out[0], *lay.size[1:]), g.dtype)
+    wide[(..., *map(slice, lay.out))] = g
+    return wide.reshape(n, o, prod(wide.shape[2:]))[..., : lay.columns]
+
+
+def blocks(batch: int, channels: int, itemsize: int, lay: Layout) -> Iterator[slice]:
+    """The batch in blocks whose patches take about `BLOCK` bytes."""
+    per = channels * prod(lay.kernel) * lay.columns * itemsize
+    step = max(1, BLOCK // max(per, 1))
+    return (slice(i, min(batch, i + step)) for i in range(0, batch, step))
 
 
 def gathered(patches: Array, part: slice, buffer: list[Array]) -> Array:
@@ -119,15 +120,15 @@ def gathered(patches: Array, part: slice, buffer: list[Array]) -> Array:
 def forward(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
     """The convolution of `x` (batch, channels, *size) with `w` (outputs, channels / groups, *kernel)."""
     x = padded(x, padding)
-    lay = Layout.of(x.shape[2:], w.shape[2:], stride, dilation)
-    patches = lay.patches(x)
+    lay = layout(x.shape[2:], w.shape[2:], stride, dilation)
+    patches = patches_of(x, lay)
     count, channels, outputs = len(x), x.shape[1], len(w)
     taps = channels // groups * prod(lay.kernel)
     matrix = w.reshape(groups, outputs // groups, taps)
     result = np.empty((count, outputs, *lay.out), np.result_type(x, w))
     trimmed = lay.flat and lay.out[1:] != lay.size[1:]
     buffer: list[Array] = []
-    for part in lay.blocks(count, channels, x.itemsize):
+    for part in blocks(count, channels, x.itemsize, lay):
         block = gathered(patches, part, buffer)
         n = len(block)
         block = block.reshape(n, groups, taps, lay.columns)
@@ -144,15 +145,15 @@ def forward(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, gr
 def backward_input(g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
     """What `forward` is transposed to with respect to `x` of `size`: patches are added back where they came from."""
     full = tuple(n + lo + hi for n, (lo, hi) in zip(size, padding, strict=True))
-    lay = Layout.of(full, w.shape[2:], stride, dilation)
+    lay = layout(full, w.shape[2:], stride, dilation)
     count, outputs = g.shape[:2]
     channels = w.shape[1] * groups
     taps = w.shape[1] * prod(lay.kernel)
     matrix = np.ascontiguousarray(np.swapaxes(w.reshape(groups, outputs // groups, taps), 1, 2))
-    columns = lay.spread(g).reshape(count, groups, outputs // groups, lay.columns)
+    columns = spread(g, lay).reshape(count, groups, outputs // groups, lay.columns)
     result = np.zeros((count, channels, *full), np.result_type(g, w))
-    run = result.reshape(count, channels, -1)
-    for part in lay.blocks(count, channels, g.itemsize):
+    run = result.reshape(count, channels, prod(full))
+    for part in blocks(count, channels, g.itemsize, lay):
         block = np.matmul(matrix, columns[part])
         block = block.reshape(len(block), channels, *lay.kernel, *((lay.columns,) if lay.flat else lay.out))
         for tap in np.ndindex(*lay.kernel):
@@ -172,14 +173,14 @@ def backward_weight(
 ) -> Array:
     """What `forward` is transposed to with respect to `w` with that `kernel`."""
     x = padded(x, padding)
-    lay = Layout.of(x.shape[2:], kernel, stride, dilation)
-    patches = lay.patches(x)
+    lay = layout(x.shape[2:], kernel, stride, dilation)
+    patches = patches_of(x, lay)
     count, channels, outputs = len(x), x.shape[1], g.shape[1]
     taps = channels // groups * prod(kernel)
-    columns = lay.spread(g).reshape(count, groups, outputs // groups, lay.columns)
+    columns = spread(g, lay).reshape(count, groups, outputs // groups, lay.columns)
     result = np.zeros((groups, outputs // groups, taps), np.result_type(x, g))
     buffer: list[Array] = []
-    for part in lay.blocks(count, channels, x.itemsize):
+    for part in blocks(count, channels, x.itemsize, lay):
         block = gathered(patches, part, buffer)
         block = block.reshape(len(block), groups, taps, lay.columns)
         result += np.matmul(columns[part], np.swapaxes(block, -1, -2)).sum(axis=0)

@@ -103,7 +103,7 @@ def pool_argmax(x: Any, /, *, window: Ints, stride: Ints, padding: Pairs, dilati
     out = _positions(x.shape[2:], window, stride, padding, dilation)
     x = padded(x, padding, _lowest(x.dtype)) if any(map(any, padding)) else x
     if window == x.shape[2:]:
-        return np.argmax(x.reshape(*x.shape[:2], -1), axis=-1).astype(np.int32).reshape(*x.shape[:2], *out)
+        return np.argmax(x.reshape(*x.shape[:2], prod(window)), axis=-1).astype(np.int32).reshape(*x.shape[:2], *out)
     narrow = np.uint8 if prod(window) <= 255 else np.int32
     which = np.zeros((*x.shape[:2], *out), narrow)
     best: Any = None
@@ -142,7 +142,7 @@ def pool_place(g: Any, which: Any, /, *, size: Ints, window: Ints, stride: Ints,
     full = _bordered(size, padding)
     result = np.zeros((*g.shape[:2], *full), g.dtype)
     if window == full:
-        flat = result.reshape(*g.shape[:2], -1)
+        flat = result.reshape(*g.shape[:2], prod(full))
         np.put_along_axis(flat, which.reshape(*g.shape[:2], 1), g.reshape(*g.shape[:2], 1), axis=-1)
         return result[inner(size, padding)]
     apart = max(dilation) == 1 and all(s >= k for s, k in zip(stride, window, strict=True))
@@ -196,7 +196,7 @@ def pool_spread(g: Any, /, *, size: Ints, window: Ints, stride: Ints, padding: P
 def _input(x: Any, n: int | None, where: str) -> Any:
     x = operand(x)
     if (n is None and not 3 <= len(x.shape) <= 5) or (n is not None and len(x.shape) != n + 2):
-        raise ShapeError(f"{where}: expected x of shape (batch, channels, {AXES.get(n, '*space')}), got {x.shape}.")
+        raise ShapeError(f"{where}: expected x of shape (batch, channels, {AXES.get(n or 0, '*space')}), got {x.shape}.")
     return x
 
 
