@@ -42,8 +42,8 @@ GOOD = idx(np.arange(6, dtype=np.uint8).reshape(2, 3))
         (GOOD[:9], "at offset 4 expected the sizes of 2 axes.*after 5 bytes"),
         (GOOD[:-1], r"at offset 12 expected 6 bytes of values, for shape \(2, 3\) of uint8, found 5"),
         (GOOD + b"!", "at offset 12 expected 6 bytes.*found 7"),
-        (gzip.compress(GOOD)[:-4], "damaged gzip data"),
-        (gzip.compress(GOOD)[:-9] + b"\0" * 9, "damaged gzip data"),
+        (gzip.compress(GOOD, mtime=0)[:-4], "damaged gzip data"),
+        (gzip.compress(GOOD, mtime=0)[:-9] + b"\0" * 9, "damaged gzip data"),
     ],
 )
 def test_malformed_idx_says_where_and_what(tmp_path, raw, message):
