@@ -16,7 +16,7 @@ from ..graph.bind import PICK
 from ..graph.node import Node
 from ..graph.opdef import SUPPLIED
 from ..graph.tensor import LEAF, Tensor, as_value, wrap
-from ..graph.walk import ancestors, leading_from
+from ..graph.walk import ancestors
 from ..ops.arithmetic import add
 from ..ops.creation import zeros_of
 from .checks import verify_saved
@@ -49,9 +49,7 @@ def backpropagate(
     leading = None
     if targets is not None:
         targets = set(targets)
-        # A node older than every target depends on none: the walk need not go there.
-        oldest = min((t.serial for t in targets), default=0)
-        leading = leading_from(targets, ancestors(seeds, targets if cut else (), oldest))
+        leading = _leading(seeds, targets, cut)
     cotangents: dict[Node, Any] = dict(seeds)
     heap = [(-node.serial, node) for node in cotangents]
     heapify(heap)
@@ -117,6 +115,29 @@ def backpropagate(
         quiet.__exit__(None, None, None)
         recording.reset(token)
     return found
+
+
+def _leading(seeds: Collection[Node], targets: set[Node], cut: bool) -> set[Node] | None:
+    """The nodes by way of which `seeds` depend on `targets`; None where that is every node there is.
+
+    A node older than every target depends on none: the walk does not go there.
+    """
+    oldest = min((t.serial for t in targets), default=0)
+    order = ancestors(seeds, targets if cut else (), oldest)
+    leading: set[Node] = set()
+    every = True
+    for node in order:
+        leads = node in targets
+        if not (leads and cut):
+            for x in node.inputs or ():
+                if x.__class__ is Node:
+                    if x in leading:
+                        leads = True
+                    else:
+                        every = False
+        if leads:
+            leading.add(node)
+    return None if every and len(leading) == len(order) else leading
 
 
 def seed_for(y: Tensor, cotangent: Any, where: str) -> Any:

@@ -30,7 +30,7 @@ def children(tree: Any) -> tuple[list[tuple[str, Any]], Build] | None:
         return [(str(i), c) for i, c in enumerate(tree)], tuple
     if isinstance(tree, list):
         return [(str(i), c) for i, c in enumerate(tree)], list
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+    if hasattr(type(tree), "__dataclass_fields__"):
         instance: Any = tree
         names = [f.name for f in dataclasses.fields(instance) if f.init and not f.metadata.get("static")]
 
