@@ -9,6 +9,7 @@ import pytest
 
 import backlit as bl
 from backlit import static
+from backlit.graph.defer import defer
 
 
 @pytest.fixture(autouse=True)
@@ -399,7 +400,7 @@ def test_default_graph():
         assert inner is other
         assert static.get_default_graph() is other
         v = static.Variable(0.0)
-        assert static.global_variables() == [v] or static.global_variables()[0] is v
+        assert [u.name for u in static.global_variables()] == [v.name]
         with bl.settings(default_dtype=bl.float64):
             static.reset_default_graph()
         assert static.get_default_graph() is not other
@@ -422,6 +423,14 @@ def test_a_default_graph_exists_without_being_asked_for():
     assert x.node.graph is graph
 
 
+def test_a_call_is_expanded_under_the_settings_it_was_made_under():
+    x = static.placeholder("int64", (None,))
+    with bl.settings(default_dtype=bl.float64):
+        y = defer("zeros", lambda t: bl.zeros(t.shape), (x,), {})
+    with static.Session() as session:
+        assert session.run(y, {x: [1, 2]}).dtype == y.dtype == "float64"
+
+
 def test_printed_forms(graph):
     x = static.placeholder("float32", (None, 2), name="x")
     y = bl.sum(x @ np.ones((2, 1), "f"))
@@ -432,3 +441,42 @@ def test_printed_forms(graph):
         assert "matmul_(x0, c" in session.plan(y, {x: np.ones((3, 2))})
     assert "symbolic tensor 'x' (placeholder)" in repr(x)
     assert "operation 'group'" in repr(static.group(y))
+
+
+WRONG = [
+    ("a negative size", lambda x, v: static.placeholder("float32", (-1,)), bl.ShapeError, "write None"),
+    ("a default of another shape", lambda x, v: static.placeholder_with_default([1.0], (2,)), bl.ShapeError, "default"),
+    ("a constant of a tensor", lambda x, v: static.constant(x), bl.ArgumentError, "use it as it is"),
+    ("a group of numbers", lambda x, v: static.group(x, 3), bl.ArgumentError, "got int"),
+    ("a scope without a name", lambda x, v: static.name_scope("").__enter__(), bl.ArgumentError, "empty"),
+    ("an operation as a number", lambda x, v: static.group(x) + 1, TypeError, "unsupported"),
+    ("a fed tensor that is computed", lambda x, v: v.assign(3j), bl.DtypeError, "expected float32"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "error", "text"), [pytest.param(*c, id=n) for n, *c in WRONG])
+def test_wrong_calls(call, error, text):
+    with pytest.raises(error, match=text):
+        call(static.placeholder("float32", ()), static.Variable(1.0))
+
+
+def test_functions_that_assign():
+    v = static.Variable(1.0)
+    with static.Session() as session:
+        session.run(static.variables_initializer([v]))
+        found = [session.run(f(v, 2.0)) for f in (static.assign, static.assign_add, static.assign_sub)]
+    assert found == [2, 4, 2]
+
+
+def test_constants_may_be_repeated_and_named():
+    c = static.constant(7, shape=(2, 2), name="seven")
+    with static.Session() as session:
+        np.testing.assert_array_equal(session.run("seven"), np.full((2, 2), 7))
+        assert session.run(static.identity(3.5)) == 3.5
+        np.testing.assert_array_equal(session.run(static.shape(c)), [2, 2])
+
+
+def test_an_operation_knows_its_graph(graph):
+    init = static.global_variables_initializer()
+    assert init.graph is graph
+    assert init.name == "init"

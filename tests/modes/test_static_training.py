@@ -149,7 +149,7 @@ def test_only_the_variables_asked_for_change():
     frozen = static.Variable(1.0, trainable=False)
     loss = a * b * frozen
     optimizer = static.GradientDescentOptimizer(0.5)
-    assert [v for _, v in optimizer.compute_gradients(loss)] == [a, b] or len(static.trainable_variables()) == 2
+    assert [v.name for _, v in optimizer.compute_gradients(loss)] == [a.name, b.name]
     train = optimizer.minimize(loss, var_list=[b])
     with static.Session() as session:
         session.run(static.global_variables_initializer())
@@ -162,7 +162,8 @@ def test_gradients_may_be_changed_before_they_are_applied():
     unused = static.Variable(1.0)
     optimizer = static.GradientDescentOptimizer(1.0)
     pairs = optimizer.compute_gradients(bl.sum(v * v))
-    assert pairs[1] == (None, unused) or pairs[1][0] is None
+    assert pairs[1][0] is None
+    assert pairs[1][1] is unused
     train = optimizer.apply_gradients([(bl.clip(g, -1.0, 1.0) if g is not None else None, v) for g, v in pairs])
     with static.Session() as session:
         session.run(static.global_variables_initializer())

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.config import no_grad, recording
+from ..base.config import config, no_grad, recording, settings
 from ..base.errors import GraphError
 from ..base.trees import leaves, rebuild, tree_map
 from .bind import PICK, bind, bind_composite, enter, graph_of
@@ -150,7 +150,8 @@ def defer(name: str, function: Rule, args: tuple[Any, ...], kwargs: dict[str, An
     op = Call(name, function, several)
     inputs = (*nodes, *captured)
     like: Any = tuple(specs) if several else specs[0]
-    node = enter(graph, op, inputs, {"args": held, "captured": len(captured)}, like)
+    params = {"args": held, "captured": len(captured), "default_dtype": config.get().default_dtype}
+    node = enter(graph, op, inputs, params, like)
     return rebuild(tree, iter(pick_all(graph, node))) if several else edge(node)
 
 
@@ -181,7 +182,8 @@ def call_made(node: Node, tensors: Sequence[Any]) -> Any:
         raise GraphError(f"{node.label} is no call.")
     own = len(inputs) - node.params["captured"]
     stage = Stage(dict(zip(inputs, tensors, strict=True)))
-    with on_stage(node.graph, stage), no_grad() if node.op.stops else nullcontext():
+    known = settings(default_dtype=node.params["default_dtype"])
+    with known, on_stage(node.graph, stage), no_grad() if node.op.stops else nullcontext():
         return _made(function, node.params["args"], tensors[:own])
 
 
