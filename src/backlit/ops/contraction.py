@@ -88,13 +88,11 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     tensor([21., 43.], dtype=float32)
     """
     try:
-        if x1.ndim > 2 and x2.ndim == 2 and x1.flags.c_contiguous:
+        if x1.ndim > 2 and x2.ndim == 2 and x1.size and x1.flags.c_contiguous:
             return np.matmul(x1.reshape(-1, x1.shape[-1]), x2).reshape(*x1.shape[:-1], x2.shape[-1])
         return np.matmul(x1, x2)
     except (ValueError, AttributeError):
-        shapes = np.shape(x1), np.shape(x2)
-        if 0 in matmul_shape(*shapes):  # nothing to reshape by -1
-            return np.matmul(x1, x2)
+        matmul_shape(np.shape(x1), np.shape(x2))
         raise
 
 

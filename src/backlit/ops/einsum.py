@@ -113,11 +113,18 @@ def _layout(one: str, two: str, out: str) -> tuple[Any, ...]:
     return product, left, right, back if back != tuple(range(len(out))) else None, batch, rows, contracted, columns
 
 
+def _pair_transpose(g: Any, out: str, other: Any, term: str, x: Any, wanted: str) -> Any:
+    ct = einsum_pair(g, conjugated(other), one=out, two=term, out=wanted)
+    # Where `other` has size 1 along a summed axis of `x`, all elements of `x` along it have the same cotangent.
+    shape = tuple(m if n == 1 else n for m, n in zip(ct.shape, x.shape, strict=True))
+    return ct if ct.shape == shape else broadcast_to(ct, shape)
+
+
 @op(
     name="einsum_pair", namespace="hidden", saves="x1 x2", dtypes="numeric", onnx="Einsum", infer=_pair_spec,
     transpose=(
-        lambda g, x1, x2, *, one, two, out: einsum_pair(g, conjugated(x2), one=out, two=two, out=one),
-        lambda g, x1, x2, *, one, two, out: einsum_pair(g, conjugated(x1), one=out, two=one, out=two),
+        lambda g, x1, x2, *, one, two, out: _pair_transpose(g, out, x2, two, x1, one),
+        lambda g, x1, x2, *, one, two, out: _pair_transpose(g, out, x1, one, x2, two),
     ),
     samples=lambda rng: [
         ((rng.normal(size=(2, 3, 2)), rng.normal(size=(3, 4, 2))), {"one": "abc", "two": "bdc", "out": out})
