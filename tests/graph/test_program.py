@@ -65,7 +65,7 @@ def test_parameters_that_are_no_identifiers():
 
 def test_an_error_names_the_line_that_made_the_node():
     graph = trace(lambda x: bl.reshape(x + 1, (3, 2)), [Spec((2, 3), F)])
-    with pytest.raises(bl.ShapeError, match=r"reshape\(float32\(5,\), shape=\(3, 2\)\).*in reshape at test_program"):
+    with pytest.raises(bl.ShapeError, match=r"reshape.*\(5,\).*\(3, 2\).*in reshape at test_program"):
         graph(np.ones(5, "f"))
 
 
