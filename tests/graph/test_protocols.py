@@ -211,3 +211,29 @@ def test_dlpack_shares_memory_with_numpy() -> None:
     read_only = bl.broadcast_to(bl.arange(2.0), (2, 2))
     np.testing.assert_array_equal(np.from_dlpack(read_only), [[0, 1], [0, 1]])
     assert bl.from_dlpack(t).tolist() == t.tolist()
+
+
+def test_formats() -> None:
+    assert f"{bl.asarray(0.5):.3f}" == "0.500"
+    assert f"{bl.asarray([3]):d}" == "3"
+    assert f"{bl.asarray(0.5)}" == repr(bl.asarray(0.5))
+    with pytest.raises(ValueError, match="format code"):
+        f"{bl.arange(3):.3f}"
+
+
+def test_iteration_and_length_of_a_single_number_are_type_errors() -> None:
+    for call in (iter, len, list):
+        with pytest.raises(TypeError, match=r"shape \(\)"):
+            call(bl.asarray(1.0))
+
+
+def test_matplotlib_and_sklearn_take_tensors() -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    metrics = pytest.importorskip("sklearn.metrics")
+    t = bl.linspace(0, 1, 10)
+    axes = figure.Figure().add_subplot()
+    axes.plot(t, t * t)
+    axes.scatter(t, t, c=t)
+    axes.bar(t, t)
+    axes.imshow(bl.ones((3, 3)))
+    assert metrics.accuracy_score(bl.arange(3), bl.arange(3)) == 1.0

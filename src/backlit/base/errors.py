@@ -15,6 +15,10 @@ class IndexRangeError(ShapeError, IndexError):
     """An index beyond the end of its axis, or more indices than axes."""
 
 
+class NoAxesError(ShapeError, TypeError):
+    """A length or iteration asked of a Tensor of shape (); a TypeError, as Python's protocols expect."""
+
+
 class DtypeError(BacklitError, TypeError):
     """A dtype that an operation does not take, or two that do not promote."""
 

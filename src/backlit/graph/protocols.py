@@ -104,6 +104,10 @@ class Protocols:
         """The CPU, in DLPack's terms."""
         return np.empty(0).__dlpack_device__()
 
+    def __format__(self, spec: str, /) -> str:
+        """`f"{loss:.3f}"` of a Tensor with one element formats the number; without a format it is `repr`."""
+        return format(_value(self).item(), spec) if spec and _value(self).size == 1 else format(repr(self), spec)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are leaves of their own: value, requires_grad, name and grad, without the history."""
         tensor: Any = self
@@ -294,6 +298,12 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return PUBLIC["linalg.vector_norm"](x, axis=axis, ord=2 if ord is None else ord, keepdims=keepdims)
 
 
+def _broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    if any(np.asarray(_value(a)).dtype.kind not in "biufc" for a in args):  # Matplotlib passes None and strings along
+        return np.broadcast_arrays(*map(_value, args))
+    return PUBLIC["broadcast_arrays"](*args)
+
+
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     return PUBLIC["clip"](a, min if a_min is None else a_min, max if a_max is None else a_max)
 
@@ -319,11 +329,12 @@ def _size(a: Any, axis: int | None = None) -> int:
 
 
 ADAPTERS: dict[str, Callable[..., Any]] = {
-    "argsort": _sorted("argsort"), "atleast_1d": _at_least(1), "atleast_2d": _at_least(2), "clip": _clip,
-    "concatenate": _concatenate, "copy": _copy, "cumprod": _scan("cumulative_prod"),
-    "cumsum": _scan("cumulative_sum"), "dot": _dot, "full_like": _full_like, "hstack": _stacked(1, 1),
-    "inner": _inner, "linalg.norm": _norm, "ndim": lambda a: a.ndim, "pad": _pad, "permute_dims": _transpose,
-    "ravel": lambda a, order="C": _flat(a), "reshape": _reshape, "shape": lambda a: a.shape, "size": _size,
-    "sort": _sorted("sort"), "squeeze": _squeeze, "take": _take, "take_along_axis": _along,
-    "transpose": _transpose, "vdot": _vdot, "vstack": _stacked(0, 2), "where": _where,
+    "argsort": _sorted("argsort"), "atleast_1d": _at_least(1), "atleast_2d": _at_least(2),
+    "broadcast_arrays": _broadcast_arrays, "clip": _clip, "concatenate": _concatenate, "copy": _copy,
+    "cumprod": _scan("cumulative_prod"), "cumsum": _scan("cumulative_sum"), "dot": _dot,
+    "full_like": _full_like, "hstack": _stacked(1, 1), "inner": _inner, "linalg.norm": _norm,
+    "ndim": lambda a: a.ndim, "pad": _pad, "permute_dims": _transpose, "ravel": lambda a, order="C": _flat(a),
+    "reshape": _reshape, "shape": lambda a: a.shape, "size": _size, "sort": _sorted("sort"), "squeeze": _squeeze,
+    "take": _take, "take_along_axis": _along, "transpose": _transpose, "vdot": _vdot, "vstack": _stacked(0, 2),
+    "where": _where,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base.dtypes import CATEGORIES, FLOAT, WEAK, DType, as_dtype, scalar_dtype
-from ..base.errors import ArgumentError, DtypeError, GradientError, GraphError, ShapeError, shown
+from ..base.errors import ArgumentError, DtypeError, GradientError, GraphError, NoAxesError, ShapeError, shown
 from .node import Node, caller
 from .opdef import OPS, SUPPLIED, OpDef, Spec
 from .operators import Operators
@@ -121,12 +121,7 @@ class Tensor(Operators, Protocols):
 
     def item(self) -> bool | int | float | complex:
         """The value of a Tensor with one element as a Python number."""
-        value = self._known("item()")
-        if value.size != 1:
-            raise ShapeError(
-                f"item(): expected a Tensor with one element, got shape {self.shape}; use tolist() or index it first."
-            )
-        return value.item()
+        return self._single("item()")
 
     def tolist(self) -> Any:
         """The value as nested Python lists."""
@@ -151,16 +146,23 @@ class Tensor(Operators, Protocols):
         return array.copy() if copy or copy is None else self.numpy()
 
     def __bool__(self) -> bool:
-        return bool(self._known("bool()"))
+        return bool(self._single("bool()", "use .any() or .all()"))
 
     def __int__(self) -> int:
-        return int(self._known("int()"))
+        return int(self._single("int()"))
 
     def __float__(self) -> float:
-        return float(self._known("float()"))
+        return float(self._single("float()"))
 
     def __complex__(self) -> complex:
-        return complex(self._known("complex()"))
+        return complex(self._single("complex()"))
+
+    def _single(self, asked: str, mend: str = "use tolist() or index it first") -> Any:
+        """The value of a Tensor with one element as a Python number."""
+        value = self._known(asked)
+        if value.size != 1:
+            raise ShapeError(f"{asked}: expected a Tensor with one element, got shape {self.shape}; {mend}.")
+        return value.item()
 
     def __index__(self) -> int:
         value = self._known("index")
@@ -172,7 +174,7 @@ class Tensor(Operators, Protocols):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise ShapeError("len(): a Tensor of shape () has no length; use .size or .item().")
+            raise NoAxesError("len(): a Tensor of shape () has no length; use .size or .item().")
         if self.shape[0] is None:
             raise GraphError(
                 f"len(): the first size of {self._node.label} is known only when the graph is fed; "
@@ -182,7 +184,7 @@ class Tensor(Operators, Protocols):
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise ShapeError("iteration over a Tensor of shape (): use .item() for its value.")
+            raise NoAxesError("iteration over a Tensor of shape (): use .item() for its value.")
         return (self[i] for i in range(len(self)))
 
     def __hash__(self) -> int:

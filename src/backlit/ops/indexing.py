@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,6 +127,12 @@ class Filled:
         self.index, self.arrays = index, tuple(arrays)
 
 
+@lru_cache(maxsize=1024)
+def simple(part: int | Cut) -> Filled:
+    """The index that is one int or slice: most indices are, and come again."""
+    return Filled(Index((part,)))
+
+
 def parse(x: Any, index: Any, where: str, *, masks: bool = False) -> Filled:
     """Any NumPy index of `x` in canonical form: a mask becomes the positions where it is true.
 
@@ -133,6 +140,11 @@ def parse(x: Any, index: Any, where: str, *, masks: bool = False) -> Filled:
     """
     if isinstance(index, Filled):
         return index
+    if index.__class__ is int and x.shape:
+        _check_range(index, 0, x.shape, where)
+        return simple(index)
+    if index.__class__ is slice and x.shape:
+        return simple(_cut(index, where))
     items = index if isinstance(index, tuple) else (index,)
     if sum(1 for i in items if i is Ellipsis) > 1:
         raise ShapeError(f"{where}: an index may hold one '...', got {shown(index)}.")
