@@ -57,7 +57,7 @@ def as_axes(axis: Any, ndim: int, where: str) -> tuple[int, ...]:
     """`axis` (None, an int or several) as a sorted tuple of different axes; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    if isinstance(axis, Iterable):
+    if isinstance(axis, Iterable) and not isinstance(axis, str):
         axes = tuple(sorted(as_axis(a, ndim, where) for a in axis))
         if len(set(axes)) != len(axes):
             raise ShapeError(f"{where}: axis {tuple(axis)} names an axis twice; name each once.")

@@ -278,5 +278,9 @@ def bind_composite(op: OpDef, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         raise GraphError(f"op {op.name!r} is not made of other ops.")
     count = len(op.input_names)
     ready = tuple(wrap(_constant(op, a)) if i < count and isinstance(a, _NUMPY) else a for i, a in enumerate(args))
-    out = op.composite(*ready, **kwargs)
+    try:
+        out = op.composite(*ready, **kwargs)
+    except TypeError:
+        op.fits(args, kwargs)
+        raise
     return out if isinstance(out, (Tensor, tuple, list)) else wrap(as_value(out))

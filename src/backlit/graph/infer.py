@@ -236,6 +236,13 @@ def explain_failure(op: OpDef, values: Sequence[Any], params: dict[str, Any], pr
     message = f"{op.name}({given}{', ' + extra if extra else ''}): "
     if op.family == "elementwise":
         broadcast(*[v.shape for v in values if hasattr(v, "shape")], where=op.name)
+    elif op.infer is not None:
+        try:  # the shape rule often says better what is wrong
+            op.infer(*[Spec(v.shape, v.dtype) if hasattr(v, "shape") else v for v in values], **params)
+        except BacklitError as better:
+            raise better from problem
+        except Exception:  # it was not made for these arguments either
+            pass
     if isinstance(problem, (FloatingPointError, OverflowError, ZeroDivisionError, MemoryError, Warning)):
         raise problem
     if isinstance(problem, np.linalg.LinAlgError):

@@ -181,20 +181,29 @@ class OpDef:
     def split(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Arguments of a call as (inputs, params), params complete and in canonical form."""
         if self.prepare is not None:
-            inputs, params = self.prepare(*args, **kwargs)
+            try:
+                inputs, params = self.prepare(*args, **kwargs)
+            except TypeError:
+                self.fits(args, kwargs)
+                raise
             return inputs, params
         n = len(self.input_names)
         if n <= len(args) <= n + self.positional and kwargs.keys() <= set(self.param_names):
             params = {**self.defaults, **dict(zip(self.param_names, args[n:])), **kwargs}  # noqa: B905 (the given ones)
             if len(params) == len(self.param_names) and not kwargs.keys() & set(self.param_names[: len(args) - n]):
                 return args[:n], params
-        try:
-            given = self.signature.bind(*args, **kwargs)
-        except TypeError as problem:
-            raise ArgumentError(f"{self.name}{self.signature}: {problem}.") from None
+        given = self.fits(args, kwargs)
         given.apply_defaults()
         values = given.arguments
         return [values[k] for k in self.input_names], {k: values[k] for k in self.param_names}
+
+    def fits(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        """The arguments by name; an error where they do not fit the signature."""
+        try:
+            return self.signature.bind(*args, **kwargs)
+        except TypeError as problem:
+            bare = [p.replace(annotation=p.empty) for p in self.signature.parameters.values()]
+            raise ArgumentError(f"{self.name}{inspect.Signature(bare)}: {problem}.") from None
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
