@@ -143,6 +143,7 @@ class OpDef:
         given = (getattr(eval, "__defaults__", None) or ())[::-1]
         self.defaults.update(zip(self.param_names[: self.positional][::-1], given))  # noqa: B905 (the last have them)
         self._read_saves(saves)
+        self._check_rules()
 
     @property
     def signature(self) -> inspect.Signature:
@@ -155,6 +156,14 @@ class OpDef:
         """The Python function that has the public signature; None where a ufunc, built-in or lambda computes the op."""
         source = self.composite or self.prepare or self.eval
         return source if source is not self.eval or _is_python(source) else None
+
+    def _check_rules(self) -> None:
+        for kind, rules in (("partials", self.partials), ("transpose", self.transpose)):
+            if isinstance(rules, tuple) and len(rules) != len(self.input_names):
+                raise GraphError(
+                    f"op {self.name!r}: {len(rules)} {kind} for {len(self.input_names)} inputs "
+                    f"({', '.join(self.input_names) or 'none'}). Inputs are the positional-only parameters, before '/'."
+                )
 
     def _read_saves(self, saves: str | None) -> None:
         if self.nondiff is not None:
