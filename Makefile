@@ -47,7 +47,7 @@ bench: $(PEERS)/.compare
 	$(PEERS)/bin/python tools/import_time.py
 
 docs: $(ENV)/.docs
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site/html
 
 gallery: $(ENV)/.train
 	$(BIN)/backlit gallery --all

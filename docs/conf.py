@@ -23,7 +23,7 @@ templates_path: list[str] = []
 # Every code cell runs when the page is built; one that fails, fails the build.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 60
+nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
 # Tensors as they print in a terminal, with dtype and origin; pictures and prose as such.
