@@ -60,7 +60,7 @@ TABLE: dict[str, Both] = {
     "constant": ([X], lambda x: bl.pad(x, (1, 2), value=3.0), lambda x: F.pad(x, (1, 2, 1, 2), value=3.0)),
     "getitem": ([X], lambda x: x[1:, [0, 2, 2]], lambda x: x[1:, [0, 2, 2]]),
     "getitem by mask": ([X], lambda x: x[bl.asarray(X > 0)], lambda x: x[torch.from_numpy(X > 0)]),
-    "take": ([X], lambda x: bl.take(x, IDS, axis=1), lambda x: x[:, I]),
+    "take": ([X], lambda x: bl.take(x, IDS, axis=1), lambda x: x[:, J]),
     "take_along_axis": ([X], lambda x: bl.take_along_axis(x, IDS, axis=1), lambda x: x.gather(1, J)),
     "put_along_axis": (
         [X, Y],
