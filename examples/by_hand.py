@@ -34,7 +34,7 @@ def loss(layers, x):
 
 
 def by_hand(layers, x):
-    """The loss and its gradients, every line of the chain rule written out."""
+    """The loss, its gradients, and that of x @ w1 + b1: every line of the chain rule written out."""
     (w1, b1), (w2, b2), (w3, b3) = [(layer["w"], layer["b"]) for layer in layers]
     a1 = np.tanh(x @ w1 + b1)  # (5, 16)
     a2 = np.tanh(a1 @ w2 + b2)  # (5, 8)
@@ -44,7 +44,7 @@ def by_hand(layers, x):
     d2 = (d3 @ w3.T) * (1 - a2**2)  # back through w3 and tanh, (5, 8)
     d1 = (d2 @ w2.T) * (1 - a1**2)  # back through w2 and tanh, (5, 16)
     gradients = [{"w": before.T @ d, "b": d.sum(axis=0)} for before, d in ((x, d1), (a1, d2), (a2, d3))]
-    return np.mean(np.sum((y - TARGET) ** 2, axis=1)), gradients
+    return np.mean(np.sum((y - TARGET) ** 2, axis=1)), gradients, d1
 
 
 def by_backlit(layers, x):
@@ -130,21 +130,39 @@ def without_a_loss(layers):
     return dw, db
 
 
-def draw(path, losses, ways, answer):
-    title = "One gradient, computed " + ("three" if len(ways) > 2 else "two") + " ways: equal to the last digits"
-    with style.picture(path, title, columns=2, size=(11, 4.4)) as (_, (left, right)):
-        left.semilogy(losses)
-        left.set(xlabel="step", ylabel="loss", title=f"Fit to (0.1, 0.1, 0.6): ends at {answer.round(3).tolist()}")
-        hand = np.concatenate([g.ravel() for layer in ways["by hand"] for g in layer.values()])
-        reach = np.abs(hand).max() * 1.1
-        right.plot([-reach, reach], [-reach, reach], color=style.FAINT, lw=1)
-        for (name, gradients), mark, colour in zip(
-            list(ways.items())[1:], ("o", "x"), (style.BLUE, style.ORANGE), strict=False
+def draw(path, layers, losses, ways):
+    title = f"One gradient, {len(ways)} ways; and why it needs x.T"
+    mosaic = [["loss", "loss", "ways"], ["x.T", "d", "dw"]]
+    with style.picture(path, title, size=(11, 6.4), mosaic=mosaic, width_ratios=[5, 16, 16],
+                       height_ratios=[1.9, 1]) as (_, axes):  # fmt: skip
+        axes["loss"].semilogy(losses)
+        axes["loss"].set(xlabel="step", ylabel="loss", title="fit to (0.1, 0.1, 0.6)")
+
+        flat = {name: np.concatenate([g.ravel() for p in way for g in p.values()]) for name, way in ways.items()}
+        hand, reach = flat.pop("by hand"), 1.1 * np.abs(flat["Backlit"]).max()
+        axes["ways"].plot([-reach, reach], [-reach, reach], color=style.FAINT, lw=1)
+        for (name, other), mark, colour in zip(flat.items(), "ox", (style.SKY, style.ORANGE), strict=False):
+            axes["ways"].plot(hand, other, mark, ms=5, color=colour, label=f"by {name}")
+        axes["ways"].set(
+            xlabel="∂loss, by hand", ylabel="∂loss", title=f"{hand.size} parameters: equal to the last digits"
+        )
+        axes["ways"].legend(loc="upper left")
+
+        _, gradients, d = by_hand(layers, X)
+        dw = gradients[0]["w"]
+        for name, matrix, label in (
+            ("x.T", X.T, "x.T"),
+            ("d", d, "@  d, the gradient of x @ w + b"),
+            ("dw", dw, "=  dw"),
         ):
-            other = np.concatenate([g.ravel() for layer in gradients for g in layer.values()])
-            right.plot(hand, other, mark, ms=5, color=colour, label=name, mew=1)
-        right.set(xlabel="gradient by hand", ylabel="gradient by a framework", title="All 243 parameters")
-        right.legend(loc="upper left")
+            rows, columns = matrix.shape
+            reach = np.abs(matrix).max()
+            axes[name].imshow(matrix, cmap=style.diverging(), vmin=-reach, vmax=reach)
+            axes[name].set(title=f"{label}  ({rows}, {columns})", xticks=[], yticks=[])
+            axes[name].grid(visible=False)
+        axes["x.T"].set(xlabel="samples", ylabel="inputs")
+        axes["d"].set(xlabel="units", ylabel="samples")
+        axes["dw"].set(xlabel="units", ylabel="inputs")
 
 
 def main(out, quick=False):
@@ -163,7 +181,7 @@ def main(out, quick=False):
     fitted, losses = fit(layers, X, 100 if quick else 500)
     answer = network(fitted, X).numpy().mean(axis=0)
     print(f"fit: loss {losses[0]:.4f} to {losses[-1]:.1e} in {len(losses)} steps; the answer is {answer.round(4)}")
-    draw(out / "by_hand.png", losses, ways, answer)
+    draw(out / "by_hand.png", layers, losses, ways)
     print(f"Picture: {out / 'by_hand.png'}")
     return {"gaps": gaps, "losses": losses, "answer": answer, "dw": dw, "db": db}
 

@@ -20,7 +20,7 @@ def clouds(n=50):
 
 
 def train(points, labels, steps):
-    """W, b, and the loss at every step."""
+    """The loss, W and b before every step and after the last, and the classes' probabilities at the end."""
     rng = np.random.default_rng(1)
     with static.Graph().as_default():
         x = static.placeholder(bl.float32, shape=(None, 2), name="x")
@@ -28,48 +28,57 @@ def train(points, labels, steps):
         W = static.Variable(rng.normal(size=(2, 2)).astype(np.float32), name="W")
         b = static.Variable(np.zeros(2, np.float32), name="b")
         p = bl.softmax(x @ W + b, axis=1)
-        J = -bl.sum(c * bl.log(p))
-        step = static.GradientDescentOptimizer(0.01).minimize(J)
+        loss = -bl.mean(bl.sum(c * bl.log(p), axis=1))
+        step = static.GradientDescentOptimizer(0.2).minimize(loss)
 
         with static.Session() as session:
             session.run(static.global_variables_initializer())
             feed = {x: points, c: labels}
-            losses = [float(session.run([J, step], feed)[0]) for _ in range(steps)]
-            return *session.run([W, b]), losses, session.run(p, feed)
+            history = []
+            for _ in range(steps):
+                history.append(session.run([loss, W, b], feed))
+                session.run(step, feed)
+            return [*history, session.run([loss, W, b], feed)], session.run(p, feed)
 
 
-def draw(path, points, labels, W, b, losses):
-    normal, offset = W[:, 1] - W[:, 0], b[1] - b[0]  # both classes are equally likely where normal · x + offset = 0
+def line(W, b):
+    """Where both classes are equally likely: normal · x + offset = 0."""
+    return W[:, 1] - W[:, 0], b[1] - b[0]
+
+
+def draw(path, points, labels, history):
+    losses = [loss for loss, _, _ in history]
     with style.picture(path, "A hundred steps turn the line between the clouds",
-                       columns=2, size=(10.5, 4.6)) as (_, (left, right)):  # fmt: skip
+                       columns=2, size=(10.5, 4.7)) as (_, (left, right)):  # fmt: skip
+        normal, offset = line(*history[-1][1:])
         grid = np.linspace(-5.5, 5.5, 200)
-        plane = np.stack(np.meshgrid(grid, grid), -1)
-        chance = 1 / (1 + np.exp(-(plane @ normal + offset)))
-        left.contourf(grid, grid, chance, np.linspace(0, 1, 21), cmap=style.diverging().reversed(), alpha=0.45)
-        left.axline((0, -offset / normal[1]), slope=-normal[0] / normal[1], color=style.INK)
-        for which, colour, name in ((0, style.ORANGE, "red"), (1, style.BLUE, "blue")):
-            left.plot(*points[labels[:, which] == 1].T, "o", color=colour, mec=style.PAPER, ms=6, label=name)
+        chance = 1 / (1 + np.exp(-(np.stack(np.meshgrid(grid, grid), -1) @ normal + offset)))
+        left.imshow(chance, cmap=style.diverging().reversed(), alpha=0.5, origin="lower", extent=(-5.5, 5.5, -5.5, 5.5))
+        for step, strength in ((0, 0.25), (3, 0.4), (10, 0.6), (len(history) - 1, 1)):
+            (n1, n2), offset = line(*history[step][1:])
+            left.axline((0, -offset / n2), slope=-n1 / n2, color=style.INK, alpha=strength, lw=1.6)
+            edge = min(max((-4.8 * n2 - offset) / n1, -5.2), 4.0)  # where the line leaves the picture below, or beside
+            style.label(left, f"{step}", edge, -(n1 * edge + offset) / n2, ha="center", va="center")
+        for which, colour in ((0, style.ORANGE), (1, style.BLUE)):
+            left.plot(*points[labels[:, which] == 1].T, "o", color=colour, mec=style.PAPER, ms=6)
         left.set(xlim=(-5.5, 5.5), ylim=(-5.5, 5.5), xlabel="x₁", ylabel="x₂", aspect="equal",
-                 title="The line, and how sure the softmax is")  # fmt: skip
+                 title="The line after 0, 3, 10 and 100 steps")  # fmt: skip
         left.grid(visible=False)
-        left.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
-        right.semilogy(range(1, len(losses) + 1), losses)
-        right.set(
-            xlabel="step", ylabel="cross-entropy, summed (nats)", title=f"From {losses[0]:.0f} to {losses[-1]:.2f}"
-        )
+        right.semilogy(losses)
+        right.set(xlabel="step", ylabel="cross-entropy (nats)", title=f"Loss: {losses[0]:.2f} → {losses[-1]:.3f}")
 
 
 def main(out, quick=False):
     points, labels = clouds()
-    W, b, losses, p = train(points, labels, 100)
-    for step in (1, 10, 50, 100):
-        print(f"step {step:3}   cross-entropy {losses[step - 1]:9.4f}")
+    history, p = train(points, labels, 100)
+    for step in (0, 1, 10, 100):
+        print(f"after {step:3} steps   cross-entropy {history[step][0]:.4f}")
     right = np.mean(p.argmax(1) == labels.argmax(1))
-    (n1, n2), offset = W[:, 1] - W[:, 0], b[1] - b[0]
+    (n1, n2), offset = line(*history[-1][1:])
     print(f"{right:.0%} of {len(points)} points on the right side of {n1:.3f} x1 {n2:+.3f} x2 {offset:+.3f} = 0")
-    draw(out / "perceptron.png", points, labels, W, b, losses)
+    draw(out / "perceptron.png", points, labels, history)
     print(f"Picture: {out / 'perceptron.png'}")
-    return {"losses": losses, "accuracy": right}
+    return {"losses": [loss for loss, _, _ in history], "accuracy": right}
 
 
 if __name__ == "__main__":

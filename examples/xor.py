@@ -1,8 +1,8 @@
 """Why does XOR need hidden units, and what do two of them do?
 
 No straight line separates (0,0), (1,1) from (0,1), (1,0). A network of two hidden sigmoid units and one output
-unit can, and finds out how by gradient descent. It is written twice: number by number, and for all four points
-at once with matrices. Both are the same network and take the same steps.
+unit can, and finds out how by gradient descent. It is written twice: number by number, one point at each step, and
+with matrices, all four points at each step. Both are the same network.
 """
 
 import numpy as np
@@ -17,16 +17,16 @@ RATE = 0.5
 START = [0.6, 0.6, 0.0, -0.4, -0.9, -0.2, -0.2, -0.9, -0.9]  # small, and such that the units differ
 
 
-def scalar_loss(p):
-    """Number by number: six parameters into the hidden units, three into the output unit."""
+def scalar_network(p, x1, x2):
+    """Number by number: six parameters for the hidden units, three for the output unit."""
     u11, u12, u21, u22, c1, c2, v1, v2, d = p
-    total = 0
-    for (x1, x2), (y,) in zip(X.tolist(), Y.tolist(), strict=True):
-        h1 = bl.sigmoid(x1 * u11 + x2 * u21 + c1)
-        h2 = bl.sigmoid(x1 * u12 + x2 * u22 + c2)
-        error = bl.sigmoid(h1 * v1 + h2 * v2 + d) - y
-        total = total + error * error
-    return total
+    h1 = bl.sigmoid(x1 * u11 + x2 * u21 + c1)
+    h2 = bl.sigmoid(x1 * u12 + x2 * u22 + c2)
+    return bl.sigmoid(h1 * v1 + h2 * v2 + d)
+
+
+def scalar_loss(p, x1, x2, y):
+    return (scalar_network(p, x1, x2) - y) ** 2
 
 
 def network(p, x):
@@ -35,7 +35,7 @@ def network(p, x):
     return bl.sigmoid(h @ p["v"] + p["d"])
 
 
-def batched_loss(p):
+def loss(p):
     return bl.sum((network(p, X) - Y) ** 2)
 
 
@@ -45,14 +45,41 @@ def matrices(numbers):
     return {"u": a[:4].reshape(2, 2), "c": a[4:6], "v": a[6:8].reshape(2, 1), "d": a[8:]}
 
 
-def descend(f, p, steps):
-    """The parameters after gradient descent on f, and f at every step."""
-    optimizer, slope, state, losses = bl.optim.sgd(RATE), bl.value_and_grad(f), (), []
+def step_down(value, parameters):
+    """One step of gradient descent: backward() leaves in every parameter's .grad how the value depends on it."""
+    value.backward()
+    with bl.no_grad():
+        for w in parameters:
+            w -= RATE * w.grad
+            w.grad = None
+
+
+def descend(steps):
+    """All points in every step: the parameters at the end, and the loss at every step."""
+    p = {name: bl.tensor(a, requires_grad=True) for name, a in matrices(START).items()}
+    losses = []
     for _ in range(steps):
-        value, gradient = slope(p)
-        p, state = optimizer.update(p, gradient, state)
+        value = loss(p)
+        step_down(value, p.values())
         losses.append(value.item())
     return p, losses
+
+
+def descend_by_numbers(steps):
+    """One point after the other: the nine numbers at the end."""
+    p = [bl.tensor(number, requires_grad=True) for number in START]
+    points = [(x1, x2, y) for (x1, x2), (y,) in zip(X.tolist(), Y.tolist(), strict=True)]
+    for step in range(steps):
+        step_down(scalar_loss(p, *points[step % 4]), p)
+    return p
+
+
+def largest_difference():
+    """Between the two ways to the first gradient: of the matrices, and summed over the points number by number."""
+    by_matrices = np.concatenate([g.numpy().ravel() for g in bl.grad(loss)(matrices(START)).values()])
+    slope = bl.grad(scalar_loss)
+    by_numbers = sum(np.array([g.item() for g in slope(START, *x, *y)]) for x, y in zip(X, Y, strict=True))
+    return np.abs(by_matrices - by_numbers).max()
 
 
 def draw(path, p, losses):
@@ -63,14 +90,14 @@ def draw(path, p, losses):
     with style.picture(path, "Two hidden units draw two lines, the output unit keeps what lies between",
                        columns=2, size=(11, 4.6)) as (figure, (left, right)):  # fmt: skip
         shade = left.contourf(grid, grid, surface, np.linspace(0, 1, 21), cmap=style.diverging())
-        left.contour(grid, grid, surface, [0.5], colors=style.INK, linewidths=1.2)
         for a, b, c in ((u11, u21, p["c"][0].item()), (u12, u22, p["c"][1].item())):
-            left.axline((0, -c / b), slope=-a / b, color=style.PAPER, lw=1.6, ls=(0, (4, 3)))
+            left.axline((0, -c / b), slope=-a / b, color=style.INK, lw=1.4)
         for (x1, x2), y in zip(X, Y.ravel(), strict=True):
             colour = style.ORANGE if y else style.BLUE
-            left.plot(x1, x2, "o", ms=11, mfc=colour, mec=style.PAPER, mew=1.8)
-        left.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), xlabel="x₁", ylabel="x₂", aspect="equal",
-                 title="Output; dashed: where a hidden unit is ½")  # fmt: skip
+            left.plot(x1, x2, "o", ms=19, color=style.PAPER)
+            left.text(x1, x2, f"{y:.0f}", color=colour, ha="center", va="center_baseline", fontweight="bold")
+        ticks = {"xticks": [0, 0.5, 1], "yticks": [0, 0.5, 1], "xlim": (-0.5, 1.5), "ylim": (-0.5, 1.5)}
+        left.set(xlabel="x₁", ylabel="x₂", aspect="equal", title="The output; on each line a hidden unit is ½", **ticks)
         left.grid(visible=False)
         figure.colorbar(shade, ax=left, ticks=[0, 0.5, 1], shrink=0.85)
         right.loglog(np.arange(1, len(losses) + 1), losses)
@@ -81,20 +108,18 @@ def draw(path, p, losses):
 
 def main(out, quick=False):
     steps = 2_000 if quick else 30_000
-    p, losses = descend(batched_loss, matrices(START), steps)
+    gap = largest_difference()
+    print(f"The first gradient, by matrices and number by number: at most {gap:.0e} apart\n")
+    p, losses = descend(steps)
     outputs = network(p, X).numpy().ravel()
-    print(f"After {steps:,} steps on all four points:")
-    for (x1, x2), y, output in zip(X, Y.ravel(), outputs, strict=True):
-        print(f"  {x1:.0f} xor {x2:.0f} = {y:.0f}   the network says {output:.4f}")
-
-    q, by_numbers = descend(scalar_loss, list(START), steps)
-    nine = np.concatenate([np.ravel(w) for w in p.values()])
-    apart = np.abs(nine - np.array(q)).max()
-    print(f"Number by number it takes the same steps: loss {by_numbers[-1]:.6f} and {losses[-1]:.6f}, "
-          f"parameters at most {apart:.1e} apart.")  # fmt: skip
+    q = descend_by_numbers(steps)
+    by_numbers = np.array([scalar_network(q, x1, x2).item() for x1, x2 in X.tolist()])
+    print(f"After {steps:,} steps          by matrices   number by number")
+    for (x1, x2), y, one, other in zip(X, Y.ravel(), outputs, by_numbers, strict=True):
+        print(f"  {x1:.0f} xor {x2:.0f} = {y:.0f}   {one:19.4f} {other:18.4f}")
     draw(out / "xor.png", p, losses)
     print(f"Picture: {out / 'xor.png'}")
-    return {"outputs": outputs, "losses": losses, "scalar_losses": by_numbers, "apart": apart}
+    return {"outputs": outputs, "by_numbers": by_numbers, "gap": gap, "losses": losses}
 
 
 if __name__ == "__main__":

@@ -41,8 +41,7 @@ def test_neuron(results):
 def test_xor(results):
     found = results("xor")
     assert np.round(found["outputs"]).tolist() == [0, 1, 1, 0]
-    np.testing.assert_allclose(found["losses"], found["scalar_losses"], rtol=1e-3)
-    assert found["apart"] < 1e-2
+    assert found["gap"] < 1e-6
 
 
 def test_vanishing(results):

@@ -41,7 +41,7 @@ def test_seeds_differ():
 
 def test_the_convolutional_network_learns():
     run = training(model="cnn", optimizer=adam(3e-3))
-    epochs = list(run.epochs(2, Stop(), ignore))
+    epochs = list(run.epochs(4, Stop(), ignore))
     assert epochs[-1].validation_accuracy > 0.9
 
 

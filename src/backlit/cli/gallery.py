@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     which.add_argument("name", nargs="?", choices=names, metavar="NAME", help="the experiment; without one, a list")
     which.add_argument("--all", action="store_true", help="run every experiment")
     stage.options(command)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, parser=command)
 
 
 def run(options: argparse.Namespace) -> int:

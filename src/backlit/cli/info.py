@@ -19,7 +19,7 @@ PACKAGES = ("backlit", "numpy", "matplotlib", "scikit-learn", "pooch", "rich")
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("info", help="versions, settings and where data is looked for", description=__doc__)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, parser=command)
 
 
 def versions() -> dict[str, str | None]:

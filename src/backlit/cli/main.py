@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             wrong, known = found[1], re.findall(r"[\w-]+", found[2])
         else:
-            found = re.search(r"unrecognized arguments: (-\S+)", message)
+            found = re.search(r"unrecognized arguments: (-[^\s=]+)", message)
             wrong = found[1] if found else ""
         close = get_close_matches(wrong, known, 1)
         hint = f"\nDid you mean {close[0]}?" if close else ""
@@ -46,7 +46,9 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code."""
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return options.run(options)
     except BacklitError as error:

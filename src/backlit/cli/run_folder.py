@@ -22,13 +22,13 @@ class RunFolder:
     """A new folder `<data>-<model>-<date>-<time>`, in which the settings are written at once."""
 
     def __init__(self, options: argparse.Namespace, training: Training) -> None:
-        self.settings = {k: v for k, v in vars(options).items() if k not in ("run", "out")}
+        self.settings = {k: v for k, v in vars(options).items() if k not in ("run", "parser", "out")}
         self.parameters = sum(leaf.size for leaf in leaves(training.params))
         name = f"{options.data}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
         self.path = _new(options.out, name)
         config = {
             "settings": self.settings,
-            "parameters": {path: list(leaf.shape) for path, leaf in leaves_with_paths(training.params)},
+            "parameters": {path: str(leaf.shape) for path, leaf in leaves_with_paths(training.params)},
             "data": {"name": training.data.name, "source": training.data.source, "sha256": training.data.checksum},
             "inputs": {"mean": training.scale.mean.item(), "scale": training.scale.scale.item()},
             "versions": versions(),
@@ -59,7 +59,7 @@ class RunFolder:
         )  # fmt: skip
         pictures.misread(
             self.path / "misread.png", test.x, test.y, scores, classes,
-            f"The {min(wrong, 24)} surest of {wrong} misreadings" if wrong else "Not one misread",
+            f"The {min(wrong, 24)} surest of {wrong} misread images" if wrong else "Not one image misread",
         )  # fmt: skip
         write_whole(self.path / "report.md", self._report(training, log, accuracy, wrong, stopped))
         return accuracy

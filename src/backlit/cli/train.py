@@ -26,17 +26,34 @@ def add(commands: Any) -> None:
         help="train a network on real data and leave a run folder",
         description="Train a network on images of handwritten digits, test it, and leave a folder with its "
         "parameters, settings, log, pictures and a report. Ctrl-C finishes the step, saves and stops.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    command.add_argument("--data", choices=SOURCES, default="digits", help="digits needs no download")
-    command.add_argument("--model", choices=MODELS, default="mlp", help="fully connected or convolutional")
-    command.add_argument("--epochs", type=_positive(int), help="passes over the data; by default as many as suit it")
-    command.add_argument("--batch-size", type=_positive(int), default=64, metavar="N", help="samples per step")
-    command.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="how gradients become steps")
-    command.add_argument("--lr", type=_positive(float), help="learning rate; by default 0.001 for adam, 0.1 for sgd")
-    command.add_argument("--seed", type=int, default=0, help="of the first weights and of the order of samples")
-    command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are made")
-    command.set_defaults(run=run)
+    command.add_argument("--data", choices=SOURCES, default="digits", help="digits (the default) needs no download")
+    command.add_argument(
+        "--model", choices=MODELS, default="mlp", help="fully connected (the default) or convolutional"
+    )
+    command.add_argument(
+        "--epochs", type=_positive(int), help="passes over the data; by default as many as suit it", metavar="N"
+    )
+    command.add_argument(
+        "--batch-size", type=_positive(int), default=64, metavar="N", help="samples per step (%(default)s)"
+    )
+    command.add_argument(
+        "--optimizer", choices=OPTIMIZERS, default="adam", help="how gradients become steps (%(default)s)"
+    )
+    command.add_argument(
+        "--lr", type=_positive(float), metavar="RATE", help="learning rate (0.001 for adam, 0.1 for sgd)"
+    )
+    command.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the first weights and of the order of samples (%(default)s)",
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are made (%(default)s)"
+    )
+    command.set_defaults(run=run, parser=command)
 
 
 def _positive(kind: type) -> Any:

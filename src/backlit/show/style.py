@@ -58,18 +58,22 @@ SETTINGS: dict[str, Any] = {
 
 @contextmanager
 def picture(
-    path: str | Path, title: str, *, rows: int = 1, columns: int = 1, size: Any = None, **grid: Any
-) -> Iterator:
+    path: str | Path, title: str, *, rows: int = 1, columns: int = 1, size: Any = None, mosaic: Any = None, **grid: Any
+) -> Iterator[tuple[Any, Any]]:
     """A figure with `rows` x `columns` axes under one title, saved as PNG to `path` when the block ends.
 
-    `with picture(path, "What it shows") as (figure, axes):`. `size` is in inches; `grid` goes to `plt.subplots`.
+    `with picture(path, "What it shows") as (figure, axes):`. `size` is in inches. With `mosaic` (rows of names) the
+    axes are a dict by name. `grid` goes to `plt.subplots` or `plt.subplot_mosaic`.
     """
     matplotlib = require("matplotlib", "plots")
     matplotlib.use("Agg")
     plt = require("matplotlib.pyplot", "plots")
     cycle = {"axes.prop_cycle": matplotlib.cycler(color=COLOURS)}
     with plt.rc_context(SETTINGS | cycle):
-        figure, axes = plt.subplots(rows, columns, figsize=size or (4.6 * columns, 3.7 * rows), **grid)
+        if mosaic is None:
+            figure, axes = plt.subplots(rows, columns, figsize=size or (4.6 * columns, 3.7 * rows), **grid)
+        else:
+            figure, axes = plt.subplot_mosaic(mosaic, figsize=size, **grid)
         try:
             figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold")
             yield figure, axes
@@ -90,6 +94,12 @@ def diverging() -> Any:
     """Blue through paper to orange, for two classes or two signs."""
     colours = require("matplotlib.colors", "plots")
     return colours.LinearSegmentedColormap.from_list("diverging", [BLUE, "#8DBFE0", "#F7F7F7", "#F0B58A", ORANGE])
+
+
+def warmth() -> Any:
+    """Paper to orange, for counts of what should not be."""
+    colours = require("matplotlib.colors", "plots")
+    return colours.LinearSegmentedColormap.from_list("warmth", [PAPER, "#FBDDC4", "#F0A873", ORANGE])
 
 
 def depth() -> Any:

@@ -24,28 +24,38 @@ def curves(path: str | Path, log: Sequence[Any], title: str) -> None:
         ):
             for name, values in zip(("training", "validation"), zip(*map(get, log), strict=True), strict=True):
                 axes.plot(epochs, values, label=name, **marker)
-            axes.set(xlabel="epoch", ylabel=what, ylim=(0, None))
+            axes.set(xlabel="epoch", ylabel=what)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        left.set_title("Loss")
-        right.set_title("Error rate")
+        left.set(yscale="log", title="Loss")
+        right.set(ylim=(0, None), title="Error rate")
         left.legend()
 
 
 def confusion_matrix(path: str | Path, counts: Array, classes: Sequence[str], title: str) -> None:
-    """Rows: what it was; columns: what the network said. The diagonal is left white, so that mistakes stand out."""
+    """Rows: what it was; columns: what the network said. Only mistakes are coloured, so that they stand out."""
     wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
     with style.picture(path, title, size=(5.6, 5.6)) as (_, axes):
-        axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(1.6 * wrong.max(), 1))
+        axes.pcolormesh(wrong, cmap=style.warmth(), vmin=0, vmax=max(wrong.max(), 4), edgecolors=style.GRID, lw=0.8)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 colour = style.FAINT if row == column else style.INK
                 weight = "normal" if row == column else "bold"
-                axes.text(column, row, count, ha="center", va="center", fontsize=8.5, color=colour, fontweight=weight)
-        axes.set(xlabel="the network said", ylabel="it was")
-        axes.set_xticks(range(len(classes)), classes)
-        axes.set_yticks(range(len(classes)), classes)
+                axes.text(
+                    column + 0.5,
+                    row + 0.5,
+                    count,
+                    ha="center",
+                    va="center",
+                    fontsize=8.5,
+                    color=colour,
+                    fontweight=weight,
+                )
+        axes.set(xlabel="the network said", ylabel="it was", aspect="equal")
+        axes.invert_yaxis()
+        axes.set_xticks(np.arange(len(classes)) + 0.5, classes)
+        axes.set_yticks(np.arange(len(classes)) + 0.5, classes)
         axes.tick_params(length=0)
 
 

@@ -89,7 +89,7 @@ class Training:
 
     def _loss(self, params: Params, batch: Part) -> tuple[Tensor, Tensor]:
         scores = self.model.apply(params, Tensor(self.scale(batch.x)))
-        return softmax_cross_entropy(scores, batch.y).mean(), scores
+        return softmax_cross_entropy(scores, batch.y), scores
 
     def step(self, batch: Part) -> tuple[float, int]:
         """One step of the optimizer; the batch's mean loss and how many were right, both from before the step."""
@@ -128,8 +128,7 @@ class Training:
     def evaluate(self, part: Part) -> tuple[float, float]:
         """Mean loss and accuracy on `part`."""
         scores = self.scores(part)
-        loss = softmax_cross_entropy(scores, part.y).mean()
-        return float(loss), float(np.mean(scores.argmax(1) == part.y))
+        return softmax_cross_entropy(scores, part.y).item(), float(np.mean(scores.argmax(1) == part.y))
 
 
 def confusion(y: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], classes: int) -> np.ndarray[Any, Any]:
