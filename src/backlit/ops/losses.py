@@ -18,7 +18,7 @@ from .movement import astype
 from .operands import operand
 from .reduce import aligned, mean
 from .reduce import sum as sum_
-from .softmax import log_softmax, peak, softmax
+from .softmax import by_columns, log_softmax, peak, softmax
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -122,7 +122,7 @@ def _at_labels(labels: Any, axis: int) -> tuple[Any, ...]:
 )  # fmt: skip
 def minus_one_hot(x: Any, labels: Any, /, *, axis: int) -> Any:
     """`x` less 1 at the entries that the labels pick along `axis`."""
-    out = x.copy()
+    out = x.copy("K")
     out[_at_labels(labels, axis)] -= 1
     return out
 
@@ -201,6 +201,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, /, *, axis: int, reduction: 
     tensor([[ 0.  ,  0.  ],
             [ 0.25, -0.25]], dtype=float32)
     """
+    logits = by_columns(logits, axis)
     shifted = logits - peak(logits, axis)
     if labels.dtype.char in INTEGER:
         _in_range(labels, logits.shape[axis], axis)

@@ -16,10 +16,15 @@ from .reduce import aligned
 from .reduce import sum as sum_
 
 
+def by_columns(x: Any, axis: int | tuple[int, ...]) -> Any:
+    """`x`, laid out by columns where it has few: along a short last axis NumPy works element by element."""
+    if x.ndim == 2 and axis == 1 and 0 < x.shape[1] <= 64:
+        return x.copy("F")
+    return x
+
+
 def peak(x: Any, axis: int | tuple[int, ...]) -> Any:
     """The largest element over `axis`, which stays with size 1; -inf of no elements."""
-    if x.ndim == 2 and axis == 1 and 0 < x.shape[1] <= 64:
-        x = x.copy("F")  # NumPy reduces a short last axis element by element, but columns as vectors
     return np.maximum.reduce(x, axis, keepdims=True, initial=-np.inf)
 
 
@@ -59,6 +64,7 @@ def softmax(x: Any, /, *, axis: int) -> Any:
     >>> bl.softmax(bl.tensor([1000.0, 1000.0, -1000.0]))
     tensor([0.5, 0.5, 0. ], dtype=float32)
     """
+    x = by_columns(x, axis)
     out = x - peak(x, axis)
     np.exp(out, out=out)
     out /= np.add.reduce(out, axis, keepdims=True)
@@ -80,6 +86,7 @@ def log_softmax(x: Any, /, *, axis: int) -> Any:
     >>> bl.log_softmax(bl.tensor([0.0, 1000.0]))
     tensor([-1000.,     0.], dtype=float32)
     """
+    x = by_columns(x, axis)
     out = x - peak(x, axis)
     out -= np.log(np.add.reduce(np.exp(out), axis, keepdims=True))
     return out
