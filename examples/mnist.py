@@ -40,8 +40,8 @@ def fully_connected(x, side, rng):
 
 
 def convolutional(x, side, rng):
-    h = convolution(bl.reshape(x, (-1, 1, side, side)), 1, 8, rng, "first")
-    h = convolution(h, 8, 24, rng, "second")
+    h = convolution(bl.reshape(x, (-1, 1, side, side)), 1, 12, rng, "first")
+    h = convolution(h, 12, 32, rng, "second")
     features = math.prod(h.shape[1:])
     h = bl.relu(dense(bl.reshape(h, (-1, features)), features, 128, rng, "hidden"))
     return dense(h, 128, 10, rng, "out")

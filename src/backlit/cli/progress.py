@@ -11,10 +11,10 @@ from ..train import Epoch, Progress
 
 
 def line(epoch: Epoch, count: int) -> str:
-    """One epoch in one line."""
+    """One epoch in one line of less than 80 characters."""
     return (
-        f"epoch {epoch.epoch:{len(str(count))}}/{count}   loss {epoch.loss:.4f}   accuracy {epoch.accuracy:7.2%}"
-        f"   validation {epoch.validation_accuracy:7.2%}   {epoch.samples_per_second:9,.0f} samples/s"
+        f"epoch {epoch.epoch:{len(str(count))}}/{count}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
+        f"validation {epoch.validation_accuracy:.4f}  {epoch.samples_per_second:6,.0f} samples/s"
     )
 
 
@@ -37,17 +37,20 @@ class Live:
 
     def __init__(self, count: int, bar: Any) -> None:
         self.count, self.bar = count, bar
-        self.task = bar.add_task("", total=None, text="")
+        self.task = bar.add_task("", text=f"epoch 1/{count}")
 
     def progress(self, now: Progress) -> None:
         """Move the bar."""
-        text = f"epoch {now.epoch}/{self.count}   loss {now.loss:.4f}   accuracy {now.accuracy:.2%}"
+        text = (
+            f"epoch {now.epoch}/{self.count}  loss {now.loss:.4f}  accuracy {now.accuracy:.4f}  "
+            f"{now.samples_per_second:,.0f} samples/s"
+        )
         done = (now.epoch - 1) * now.samples + now.done
         self.bar.update(self.task, completed=done, total=self.count * now.samples, text=text)
 
     def epoch(self, epoch: Epoch) -> None:
         """Print the epoch above the bar."""
-        self.bar.console.print(line(epoch, self.count), highlight=False)
+        self.bar.console.print(line(epoch, self.count), highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -58,13 +61,6 @@ def reporter(terminal: bool, count: int) -> Iterator[Plain | Live]:
         return
     rich = require("rich.progress", "train")
 
-    class Speed(rich.ProgressColumn):
-        def render(self, task: Any) -> Any:
-            return require("rich.text", "train").Text(f"{task.speed or 0:,.0f} samples/s")
-
-    columns = (
-        rich.TextColumn("{task.fields[text]}"), rich.BarColumn(bar_width=24), Speed(),
-        rich.TextColumn("left"), rich.TimeRemainingColumn(compact=True),
-    )  # fmt: skip
+    columns = (rich.TextColumn("{task.fields[text]}"), rich.BarColumn(12), rich.TimeRemainingColumn(compact=True))
     with rich.Progress(*columns, transient=True, refresh_per_second=10) as bar:
         yield Live(count, bar)

@@ -64,6 +64,7 @@ class Progress:
     samples: int
     loss: float
     accuracy: float
+    samples_per_second: float
 
 
 class DivergedError(BacklitError, ArithmeticError):
@@ -110,7 +111,8 @@ class Training:
                 if not np.isfinite(loss):
                     raise DivergedError(f"epoch {epoch}, step {steps + 1}: the loss is {loss}; try a smaller --lr.")
                 done, steps, right, total = done + len(batch), steps + 1, right + hits, total + loss * len(batch)
-                watch(Progress(epoch, done, len(self.data.train), total / done, right / done))
+                speed = done / (time.perf_counter() - start)
+                watch(Progress(epoch, done, len(self.data.train), total / done, right / done, speed))
                 if stop.wanted:
                     break
             seconds = time.perf_counter() - start
