@@ -1,6 +1,6 @@
-"""The short way back through elementwise ops on arrays: the twin, in the backward pass, of `graph/fast.py`.
+"""The short way back through ops on arrays: the twin, in the backward pass, of `graph/fast.py`.
 
-`pull_for(op)` unrolls `vjp_of` for an op with one or two inputs and no parameters. A scalar network
+`pull_for(op)` unrolls `vjp_of` for an elementwise or bilinear op with one or two inputs and no parameters. A scalar network
 spends its backward pass here; everything else is handed to `vjp_of`.
 """
 
@@ -29,7 +29,11 @@ def general(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
 
 def pull_for(op: OpDef) -> Pull:
     """The function `(node, inputs, g) -> cotangents` for nodes of this op."""
-    if op.partials is None or op.param_names or op.results is not None or len(op.partials) > 2:
+    if op.param_names or op.results is not None:
+        return general
+    if isinstance(op.transpose, tuple) and len(op.transpose) == 2:
+        return _bilinear(*op.transpose)
+    if op.partials is None or len(op.partials) > 2:
         return general
     factors = [_factor(p, op.singular) for p in op.partials]
     if len(factors) == 1:
@@ -94,6 +98,19 @@ def _binary(first: Callable[..., Any] | None, second: Callable[..., Any] | None)
             if two.__class__ is not g.__class__ or (two.__class__ is _ndarray and not _fits(two, b)):
                 two = fit(two, b)
         return one, two
+
+    return pull
+
+
+def _bilinear(first: Callable[..., Any] | None, second: Callable[..., Any] | None) -> Pull:
+    def pull(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
+        a, b = inputs
+        x = a if a.__class__ is not Node or a.value is None else a.value
+        y = b if b.__class__ is not Node or b.value is None else b.value
+        return (
+            fit(first(g, x, y), a) if a.__class__ is Node and first is not None else None,
+            fit(second(g, x, y), b) if b.__class__ is Node and second is not None else None,
+        )
 
     return pull
 

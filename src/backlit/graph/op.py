@@ -15,6 +15,9 @@ from .opdef import OPS, PUBLIC, OpDef, Partial, Rule
 Plain = TypeVar("Plain", bound=Rule)
 
 
+_NO_PARAMS: dict[str, Any] = {}
+
+
 class Op(OpDef):
     """An `OpDef` that can be called.
 
@@ -31,6 +34,8 @@ class Op(OpDef):
         self.operator = fast_binary(self, declines=True) if len(self.input_names) == 2 else self.public
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.plain and not kwargs and len(args) == len(self.input_names):
+            return bind(self, args, _NO_PARAMS) if any_tensor(args) else self.eval(*args)
         if self.composite is not None:
             if any_tensor(args) or any_static(args):
                 return apply(self, args, kwargs)
@@ -43,10 +48,9 @@ class Op(OpDef):
         return self.eval(*inputs, **params)
 
     def _public(self) -> Callable[..., Any]:
-        simple = self.composite is None and self.prepare is None and not self.param_names
-        if simple and len(self.input_names) == 1:
+        if self.plain and len(self.input_names) == 1:
             public = fast_unary(self)
-        elif simple and len(self.input_names) == 2:
+        elif self.plain and len(self.input_names) == 2:
             public = fast_binary(self)
         else:
 

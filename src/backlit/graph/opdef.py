@@ -74,7 +74,7 @@ class OpDef:
     __slots__ = (
         "array_api", "chars", "composite", "defaults", "doc", "dtypes", "eval", "family", "infer",
         "input_names", "jvp", "latex", "name", "namespace", "native", "nondiff", "onnx", "operator",
-        "param_names", "partials", "positional", "prepare", "promotes", "public", "pull", "rest", "result",
+        "param_names", "partials", "plain", "positional", "prepare", "promotes", "public", "pull", "rest", "result",
         "results", "samples", "saved_inputs", "saves", "saves_out", "saves_rest", "singular", "stops",
         "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
@@ -142,6 +142,8 @@ class OpDef:
         self.defaults = dict(getattr(eval, "__kwdefaults__", None) or {})
         given = (getattr(eval, "__defaults__", None) or ())[::-1]
         self.defaults.update(zip(self.param_names[: self.positional][::-1], given))  # noqa: B905 (the last have them)
+        #: Is a call's arguments all there is to it: inputs alone, as they are?
+        self.plain = composite is None and prepare is None and not self.param_names and not self.rest
         self._read_saves(saves)
         self._check_rules()
 
