@@ -12,7 +12,7 @@ from ..base.dtypes import BOOL, FLOAT, WEAK, DType, promote, scalar_dtype
 from ..base.errors import BacklitError, DtypeError, GraphError, shown
 from .infer import explain_failure, infer
 from .node import Node, caller
-from .opdef import OPS, OpDef, Spec
+from .opdef import OPS, PUBLIC, OpDef, Spec
 from .seal import seal
 from .tensor import Tensor, as_value, edge, wrap
 
@@ -45,6 +45,8 @@ def bind(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
             values.append(x.value)
         elif type(x) in WEAK or x is None:
             values.append(x)
+        elif isinstance(x, (list, tuple)):  # of Tensors, perhaps, which must stay differentiable
+            return bind(op, [PUBLIC["asarray"](v) if isinstance(v, (list, tuple)) else v for v in inputs], params)
         else:
             values.append(_constant(op, x))
     casts = meet(op, values)
