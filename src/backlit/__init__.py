@@ -19,9 +19,16 @@ from typing import Any
 from . import autodiff as _autodiff  # noqa: F401  (registers grad and its relatives)
 from . import ops as _ops  # noqa: F401  (fills the registry)
 from .array_api import namespace as _namespace
-from .base.config import enable_grad, no_grad, settings
-from .base.errors import ArgumentError, BacklitError, DtypeError, GradientError, GraphError, ShapeError
-from .graph.tensor import Tensor
+from .base.config import enable_grad as enable_grad
+from .base.config import no_grad as no_grad
+from .base.config import settings as settings
+from .base.errors import ArgumentError as ArgumentError
+from .base.errors import BacklitError as BacklitError
+from .base.errors import DtypeError as DtypeError
+from .base.errors import GradientError as GradientError
+from .base.errors import GraphError as GraphError
+from .base.errors import ShapeError as ShapeError
+from .graph.tensor import Tensor as Tensor
 
 __version__ = "0.1.0"
 
@@ -42,4 +49,13 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(_LAZY[name], __name__)
-    raise AttributeError(f"module 'backlit' has no attribute {name!r}")
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*globals(), *_LAZY], 1)
+    raise AttributeError(
+        f"module 'backlit' has no attribute {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted({*(n for n in globals() if not n.startswith("_")), *_LAZY} - {"importlib", "annotations", "Any"})

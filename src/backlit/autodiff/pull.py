@@ -1,7 +1,7 @@
 """The short way back through ops on arrays: the twin, in the backward pass, of `graph/fast.py`.
 
-`pull_for(op)` unrolls `vjp_of` for an elementwise or bilinear op with one or two inputs and no parameters. A scalar network
-spends its backward pass here; everything else is handed to `vjp_of`.
+`pull_for(op)` unrolls `vjp_of` for an elementwise or bilinear op with one or two inputs and no
+parameters. A scalar network spends its backward pass here; everything else is handed to `vjp_of`.
 """
 
 from __future__ import annotations
