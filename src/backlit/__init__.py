@@ -52,9 +52,8 @@ def __getattr__(name: str) -> Any:
     from difflib import get_close_matches
 
     near = get_close_matches(name, [*globals(), *_LAZY], 1)
-    raise AttributeError(
-        f"module 'backlit' has no attribute {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    )
+    mend = f"; did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"module 'backlit' has no attribute {name!r}{mend}")
 
 
 def __dir__() -> list[str]:
