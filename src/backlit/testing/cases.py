@@ -161,7 +161,7 @@ def as_complex(case: Case, rng: np.random.Generator) -> Case | None:
     if not case.arrays or not set(COMPLEX) <= set(case.op.chars):
         return None
     parts = [0 if a.dtype.char in COMPLEX else 1j * rng.uniform(0.1, 0.5, a.shape) for a in case.arrays]
-    found = case.replaced([a + part for a, part in zip(case.arrays, parts, strict=True)])
+    found = case.replaced([np.asarray(a + part) for a, part in zip(case.arrays, parts, strict=True)])
     if case.op.composite is not None:  # what it is made of may refuse
         try:
             found.results()
