@@ -18,7 +18,7 @@ STEPS = [  # what each step is called, and computes from the one before
     ("h3 = -h2", lambda h2: -h2),
     ("h4 = exp(h3)", lambda h3: bl.exp(h3)),
     ("h5 = 1 + h4", lambda h4: 1 + h4),
-    ("f = 1 / h5", lambda h5: 1 / h5),
+    ("h6 = 1 / h5", lambda h5: 1 / h5),
 ]
 
 
@@ -33,7 +33,7 @@ def step_by_step():
         value, slope = bl.value_and_grad(step)(values[-1])
         values.append(value.item() + 0.0)  # so that -0 reads 0
         local.append(slope.item())
-    backward = np.cumprod([1.0, *local[::-1]])[::-1]  # ∂f/∂w, ∂f/∂h1, ..., ∂f/∂f
+    backward = np.cumprod([1.0, *local[::-1]])[::-1]  # ∂f/∂w, ∂f/∂h1, ..., ∂f/∂h6
     return values, local, backward
 
 
@@ -54,7 +54,7 @@ def draw(path, values, local, backward, heights):
     with style.picture(path, title, columns=2, size=(11, 4.4), width_ratios=[1.45, 1]) as (_, (left, right)):
         left.set(xlim=(-0.5, 6.5), ylim=(-1.3, 1.3), title="At x = 1, w = 0, b = 0")
         left.axis("off")
-        names = ["w", "h1", "h2", "h3", "h4", "h5", "f"]
+        names = ["w", "h1", "h2", "h3", "h4", "h5", "h6"]
         box = {"boxstyle": "round,pad=0.45", "facecolor": style.PAPER, "edgecolor": style.INK}
         arrow = {"arrowstyle": "-|>", "shrinkA": 13, "shrinkB": 13, "lw": 1.4}
         for i, (name, value, gradient) in enumerate(zip(names, values, backward, strict=True)):
@@ -68,7 +68,7 @@ def draw(path, values, local, backward, heights):
             left.text(i + 0.5, -0.68, f"× {slope:+g}", ha="center", color=style.FAINT, fontsize=9)
         left.text(-0.35, 0.92, "forward: each value from the one before", color=style.BLUE)
         left.text(-0.35, -0.94, "× the derivative of each step", color=style.FAINT)
-        left.text(-0.35, -1.2, "backward: ∂f by each value, products from the right", color=style.ORANGE)
+        left.text(-0.35, -1.2, "backward: ∂f by each value, products from the right; f is h6", color=style.ORANGE)
 
         steps = np.arange(1, len(heights))
         right.loglog(steps, heights[1:])
