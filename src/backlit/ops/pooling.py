@@ -196,7 +196,8 @@ def pool_spread(g: Any, /, *, size: Ints, window: Ints, stride: Ints, padding: P
 def _input(x: Any, n: int | None, where: str) -> Any:
     x = operand(x)
     if (n is None and not 3 <= len(x.shape) <= 5) or (n is not None and len(x.shape) != n + 2):
-        raise ShapeError(f"{where}: expected x of shape (batch, channels, {AXES.get(n or 0, '*space')}), got {x.shape}.")
+        axes = "*space" if n is None else AXES[n]
+        raise ShapeError(f"{where}: expected x of shape (batch, channels, {axes}), got {x.shape}.")
     return x
 
 
