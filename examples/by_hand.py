@@ -131,7 +131,7 @@ def without_a_loss(layers):
 
 
 def draw(path, layers, losses, ways):
-    title = f"One gradient, {len(ways)} ways; and why it needs x.T"
+    title = f"One gradient, {'three' if len(ways) == 3 else 'two'} ways; and why it needs x.T"
     mosaic = [["loss", "loss", "ways"], ["x.T", "d", "dw"]]
     with style.picture(path, title, size=(11, 6.4), mosaic=mosaic, width_ratios=[5, 16, 16],
                        height_ratios=[1.9, 1]) as (_, axes):  # fmt: skip

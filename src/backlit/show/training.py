@@ -73,9 +73,10 @@ def misread(path: str | Path, images: Array, y: Array, scores: Array, classes: S
         for cell in cells:
             cell.axis("off")
         for cell, row in zip(cells, rows, strict=False):
+            percent = f"{100 * sure[row]:.0f}" if sure[row] < 0.995 else "over 99"
             cell.imshow(images[row], cmap="gray_r")
             cell.set_title(
-                f"{classes[int(y[row])]} read as {classes[int(said[row])]}\n{100 * sure[row]:.0f} % sure",
+                f"{classes[int(y[row])]} read as {classes[int(said[row])]}\n{percent} % sure",
                 fontsize=8, loc="center", pad=4,
             )  # fmt: skip
         if not len(rows):
