@@ -131,7 +131,7 @@ HEADING = re.compile(r"(Args|Returns|Raises|Attributes|Yields|Facets|Examples?|N
 def body(doc: str) -> list[str]:
     """A docstring as reStructuredText: paragraphs, `Args:` and its like, and examples."""
     out: list[str] = []
-    for block in re.split(r"\n\s*\n", doc.strip("\n")):
+    for block in re.split(r"\n\s*\n", doc.strip("\n")) if doc else ():
         lines = block.splitlines()
         head = re.fullmatch(
             r"(Args|Returns|Raises|Attributes|Yields|Facets|Example|Examples|Note|Source):", lines[0].strip()
@@ -198,16 +198,29 @@ def described(name: str, thing: Any) -> list[str]:
     if hasattr(thing, "op"):
         content += ["", ".. rst-class:: facts", "", inline(facts(thing.op)), ""]
     if inspect.isclass(thing) and not issubclass(thing, BaseException):
-        for member, f in vars(thing).items():
-            if member.startswith("_") or not inspect.getdoc(f):
-                continue
+        for member, f in _members(thing):
             if isinstance(f, property):
                 content += ["", f".. py:property:: {member}", "", *_indented(body(inspect.getdoc(f) or ""))]
-            elif callable(f) or isinstance(f, (classmethod, staticmethod)):
+            else:
                 bound = getattr(thing, member)
                 text = re.sub(r"^\(self(, /)?(, )?", "(", signature(bound))
                 content += ["", f".. py:method:: {member}{text}", "", *_indented(body(inspect.getdoc(bound) or ""))]
     return out + _indented(content)
+
+
+def _members(thing: type) -> Iterator[tuple[str, Any]]:
+    """The public properties and documented methods of a class, those it inherits within the package included."""
+    seen: set[str] = set()
+    for owner in thing.__mro__:
+        if not owner.__module__.startswith("backlit"):
+            continue
+        for name, member in vars(owner).items():
+            method = callable(member) or isinstance(member, (classmethod, staticmethod))
+            if name.startswith("_") or name in seen or not (isinstance(member, property) or method):
+                continue
+            seen.add(name)
+            if isinstance(member, property) or inspect.getdoc(getattr(thing, name)):
+                yield name, member
 
 
 def _plain(thing: Any) -> bool:
