@@ -44,8 +44,15 @@ from .ops.sets import UniqueAll as UniqueAll
 from .ops.sets import UniqueCounts as UniqueCounts
 from .ops.sets import UniqueInverse as UniqueInverse
 from .ops.sorting import TopK as TopK
-from .base.config import enable_grad as enable_grad, no_grad as no_grad, settings as settings
-from .base.errors import ArgumentError as ArgumentError, BacklitError as BacklitError, DtypeError as DtypeError, GradientError as GradientError, GraphError as GraphError, ShapeError as ShapeError
+from .base.config import enable_grad as enable_grad
+from .base.config import no_grad as no_grad
+from .base.config import settings as settings
+from .base.errors import ArgumentError as ArgumentError
+from .base.errors import BacklitError as BacklitError
+from .base.errors import DtypeError as DtypeError
+from .base.errors import GradientError as GradientError
+from .base.errors import GraphError as GraphError
+from .base.errors import ShapeError as ShapeError
 from . import static as static
 from . import testing as testing
 from . import optim as optim
