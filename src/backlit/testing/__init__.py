@@ -4,9 +4,10 @@
 from every side, `strategies` draws arrays for Hypothesis, `tolerance` says how close two results must come.
 """
 
+from . import strategies
 from .gradcheck import GradientMismatch, check_grad
 from .opcheck import check_op
 from .saves import OpMismatch
 from .tolerances import Tolerance, tolerance
 
-__all__ = ["GradientMismatch", "OpMismatch", "Tolerance", "check_grad", "check_op", "tolerance"]
+__all__ = ["GradientMismatch", "OpMismatch", "Tolerance", "check_grad", "check_op", "strategies", "tolerance"]
