@@ -4,41 +4,64 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from copy import copy
+from functools import cache
 from typing import Any
 
 from .errors import ArgumentError, shown
 
 Build = Callable[[list[Any]], Any]
+Opened = tuple[list[tuple[str, Any]], Build]
 
 
-def children(tree: Any) -> tuple[list[tuple[str, Any]], Build] | None:
+def children(tree: Any) -> Opened | None:
     """The named children of an inner node and the function that builds it anew; None for a leaf.
 
     None itself is an inner node without children, so that an absent parameter is no leaf.
     Dicts keep their own order. A dataclass counts with its fields; `field(metadata={"static": True})`
     keeps one out of the tree.
     """
-    if tree is None:
-        return [], lambda _: None
-    if isinstance(tree, dict):
-        kind, keys = type(tree), list(tree)
-        return [(str(k), tree[k]) for k in keys], lambda new: kind(zip(keys, new, strict=True))
-    if isinstance(tree, tuple):
-        named: Any = tree
-        if hasattr(named, "_fields"):
-            return list(zip(named._fields, named, strict=True)), lambda new: type(named)(*new)
-        return [(str(i), c) for i, c in enumerate(tree)], tuple
-    if isinstance(tree, list):
-        return [(str(i), c) for i, c in enumerate(tree)], list
-    if hasattr(type(tree), "__dataclass_fields__"):
-        instance: Any = tree
-        names = [f.name for f in dataclasses.fields(instance) if f.init and not f.metadata.get("static")]
+    opener = _opener(tree.__class__)
+    return None if opener is None else opener(tree)
 
-        def build(new: list[Any]) -> Any:
-            return dataclasses.replace(instance, **dict(zip(names, new, strict=True)))
 
-        return [(n, getattr(instance, n)) for n in names], build
-    return None
+@cache
+def _opener(kind: type) -> Callable[[Any], Opened] | None:
+    """How values of a class are opened. Asked for every leaf of every tree, so the answer is kept."""
+    if kind is type(None):
+        return lambda _: ([], lambda _: None)
+    if issubclass(kind, dict):
+        return _open_dict
+    if issubclass(kind, tuple):
+        return _open_named_tuple if hasattr(kind, "_fields") else lambda tree: (_numbered(tree), tuple)
+    if issubclass(kind, list):
+        return lambda tree: (_numbered(tree), list)
+    return _open_dataclass if dataclasses.is_dataclass(kind) else None
+
+
+def _numbered(items: Any) -> list[tuple[str, Any]]:
+    return [(str(i), child) for i, child in enumerate(items)]
+
+
+def _open_dict(tree: dict[Any, Any]) -> Opened:
+    def build(new: list[Any]) -> Any:
+        if type(tree) is dict:
+            return dict(zip(tree, new, strict=True))
+        other = copy(tree)  # a defaultdict, say, is not made from its items alone
+        other.update(zip(tree, new, strict=True))
+        return other
+
+    return [(str(key), child) for key, child in tree.items()], build
+
+
+def _open_named_tuple(tree: Any) -> Opened:
+    return list(zip(tree._fields, tree, strict=True)), lambda new: type(tree)(*new)
+
+
+def _open_dataclass(tree: Any) -> Opened:
+    names = [f.name for f in dataclasses.fields(tree) if f.init and not f.metadata.get("static")]
+    named = [(name, getattr(tree, name)) for name in names]
+    return named, lambda new: dataclasses.replace(tree, **dict(zip(names, new, strict=True)))
 
 
 def leaves_with_paths(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -57,10 +80,10 @@ def leaves(tree: Any) -> list[Any]:
     >>> leaves({"b": [1, 2], "w": (3, None)})
     [1, 2, 3]
     """
-    found = children(tree)
-    if found is None:
+    opener = _opener(tree.__class__)
+    if opener is None:
         return [tree]
-    return [leaf for _, child in found[0] for leaf in leaves(child)]
+    return [leaf for _, child in opener(tree)[0] for leaf in leaves(child)]
 
 
 def rebuild(tree: Any, new: Iterator[Any]) -> Any:
