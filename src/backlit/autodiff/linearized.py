@@ -68,9 +68,10 @@ class Linearized:
         connected = any(n.op is not LEAF for n in own)
         self._symbolic = any(t.value is None for t in (*self.inputs, *self.outputs))
         self._cut = not outside
-        self.record = self._symbolic or (
-            not self._cut and (connected or _reaches_outside([y.node for y in self.outputs], own, self._start))
-        )
+        outer = not self._cut and (connected or _reaches_outside([y.node for y in self.outputs], own, self._start))
+        self.record = self._symbolic or outer
+        #: Do all paths from the outputs end at the inputs? Then the engine need not ask which do.
+        self._closed = not (self.record or self._cut)
         self.aux = tree_map(self._released, aux)
 
     def _entry(self, x: Any, path: str) -> Tensor:
@@ -107,7 +108,8 @@ class Linearized:
             for node in seeds:
                 verify_saved(node, self._start)
         nodes = [t._node for t in self.inputs]
-        found = backpropagate(seeds, nodes, record=record) if seeds else {}
+        targets = None if self._closed and not record else nodes
+        found = backpropagate(seeds, targets, record=record) if seeds else {}
         return [self._finished(found.get(n), n) for n in nodes]
 
     def push_forward(self, tangents: Sequence[Any]) -> list[Tensor]:
