@@ -191,7 +191,7 @@ def report(title: str, samples: dict[str, list[float]], unit: float, name: str) 
     print(f"\n{title}")
     for k, v in sorted(medians.items(), key=lambda item: item[1]):
         low, high = min(samples[k]) / unit, max(samples[k]) / unit
-        print(f"  {k:<16}{v / unit:10.2f} {name}   ({low:.2f} to {high:.2f})   {v / medians['backlit']:6.2f} of Backlit")
+        print(f"  {k:<16}{v / unit:10.2f} {name}   ({low:.2f} to {high:.2f})   {v / medians['backlit']:6.2f} of ours")
     return medians
 
 

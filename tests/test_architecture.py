@@ -193,9 +193,7 @@ def test_examples_in_modules(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(f"backlit.{name}".rstrip("."))
     for test in _finder.find(module, module.__name__):
-        if test.examples and (
-            name or test.name == module.__name__
-        ):  # the root holds the public functions
+        if test.examples and (name or test.name == module.__name__):  # the root holds the public functions
             _run(test)
 
 

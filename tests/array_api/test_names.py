@@ -1,4 +1,4 @@
-"""The namespace of the Array API standard 2024.12: names, signatures, inspection, dtypes; against `array_api_strict`."""
+"""The namespace of the Array API standard 2024.12: names, signatures, inspection; against `array_api_strict`."""
 
 from __future__ import annotations
 

@@ -64,9 +64,7 @@ def settings(**changes: Any) -> Iterator[Config]:
     names = [f.name for f in fields(Config) if f.init]
     unknown = set(changes) - set(names)
     if unknown:
-        raise ArgumentError(
-            f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(names)}."
-        )
+        raise ArgumentError(f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(names)}.")
     before = config.get()
     config.set(replace(before, **changes))
     try:
