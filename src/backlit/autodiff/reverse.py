@@ -143,7 +143,10 @@ def _leading(seeds: Collection[Node], targets: set[Node], cut: bool) -> set[Node
 def seed_for(y: Tensor, cotangent: Any, where: str) -> Any:
     """The cotangent of an output as a Tensor of its shape and dtype; 1 by default, for one element."""
     if y.dtype.char not in FLOAT:
-        raise DtypeError(f"{where}: expected a floating-point output, got {y.dtype.name}; it has no derivative.")
+        raise DtypeError(
+            f"{where}: expected a floating-point output, got {y.dtype.name}. Integers and truth values, from argmax, a "
+            "comparison or a cast, change in jumps and have no derivative; return what they were computed from."
+        )
     if cotangent is None:
         if isinstance(y.value, np.generic):
             return y.value.dtype.type(1)

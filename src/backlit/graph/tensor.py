@@ -66,10 +66,12 @@ class Tensor(Operators, Protocols):
 
     @property
     def dtype(self) -> DType:
+        """The dtype of the elements, a `numpy.dtype`."""
         return self.value.dtype if self.value is not None else self._node.like.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
@@ -84,10 +86,12 @@ class Tensor(Operators, Protocols):
 
     @property
     def nbytes(self) -> int:
+        """The bytes that the elements take."""
         return self.size * self.dtype.itemsize
 
     @property
     def itemsize(self) -> int:
+        """The bytes that one element takes."""
         return self.dtype.itemsize
 
     @property
@@ -103,6 +107,7 @@ class Tensor(Operators, Protocols):
 
     @property
     def name(self) -> str | None:
+        """The name given by the user, or by the static graph; None without one."""
         return self.node.name if self.node is not None else None
 
     @property
@@ -299,7 +304,9 @@ class Tensor(Operators, Protocols):
         if self.value is None:
             return f"<div><b>{head}</b>, no value yet</div>"
         array = np.asarray(self.value)
-        if not 1 <= array.ndim <= 2 or array.size > 400:
+        if array.ndim == 0:
+            return f"<div><b>{head}</b>: {escape(str(array))}</div>"
+        if array.ndim > 2 or array.size > 400:
             text = np.array2string(array, separator=", ", threshold=200)
             return f"<div><b>{head}</b><pre>{escape(text)}</pre></div>"
         rows = "".join(
