@@ -53,7 +53,7 @@ reciprocal = elementwise(
 def guarded_product(x1: Any, x2: Any, /) -> Any:
     """The product, and 0 where one is 0, whatever the other is; on NumPy values."""
     if not isinstance(x1, np.ndarray) and not isinstance(x2, np.ndarray):
-        return x1 * x2 if x1 and x2 else x1 if not x1 else x2
+        return x1 * x2 if x1 and x2 else np.result_type(x1, x2).type(0)
     product = x1 * x2
     if np.isfinite(product).all():
         return product
