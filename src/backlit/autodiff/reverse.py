@@ -193,3 +193,4 @@ def backward(y: Tensor, cotangent: Any, *, retain_graph: bool, create_graph: boo
 
 
 SUPPLIED["backward"] = backward
+SUPPLIED["backpropagate"] = backpropagate  # to rules that are found by transposing another

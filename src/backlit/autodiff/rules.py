@@ -12,7 +12,7 @@ from ..base.dtypes import COMPLEX, FLOAT, WEAK
 from ..base.errors import GradientError
 from ..graph.bind import PICK, bind
 from ..graph.node import Node
-from ..graph.opdef import OpDef
+from ..graph.opdef import SUPPLIED, OpDef
 from ..graph.tensor import Tensor, edge, leaf_node, wrap
 from ..ops.arithmetic import add, guarded_multiply, multiply
 from ..ops.complex import conj, real
@@ -191,8 +191,6 @@ def widen(t: Any, node: Node) -> Any:
 
 def _transposed_vjp(node: Node, tangents: Sequence[Any], moving: Sequence[int]) -> Any:
     """A jvp from a vjp: the vjp is linear in the cotangent, so its transpose is the jvp (Townsend 2017)."""
-    from .reverse import backpropagate
-
     several = node.op.results is not None
     likes = node.like if several else (node.like,)
     seeds = [leaf_node(np.zeros(s.shape, s.dtype)) for s in likes]
@@ -210,7 +208,7 @@ def _transposed_vjp(node: Node, tangents: Sequence[Any], moving: Sequence[int]) 
         if ct is not None and isinstance(ct, Tensor) and ct.node is not None:
             t = tangents[i] if record else tangents[i].value
             start[ct.node] = add(start[ct.node], t) if ct.node in start else t
-    found = backpropagate(start, seeds, record=bool(record)) if start else {}
+    found = SUPPLIED["backpropagate"](start, seeds, record=bool(record)) if start else {}
     outs = tuple(_tensor(found[s]) if s in found else wrap(zeros_of(s)) for s in seeds)
     return outs if several else outs[0]
 
@@ -221,8 +219,6 @@ def _tensor(value: Any) -> Tensor:
 
 def _transposed_jvp(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> list[Any]:
     """A vjp from a jvp: the jvp is linear in the tangents, so its transpose is the vjp."""
-    from .reverse import backpropagate
-
     op = node.op
     likes: Sequence[Any] = node.inputs or ()
     seeds = [
@@ -240,7 +236,7 @@ def _transposed_jvp(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) 
     for t, ct in pairs:
         if isinstance(t, Tensor) and t.node is not None and ct is not None:
             start[t.node] = add(start[t.node], ct) if t.node in start else ct
-    found = backpropagate(start, [s for s in seeds if s is not None], record=as_edges) if start else {}
+    found = SUPPLIED["backpropagate"](start, [s for s in seeds if s is not None], record=as_edges) if start else {}
     return [None if s is None else found.get(s) for s in seeds]
 
 
