@@ -53,14 +53,17 @@ def backpropagate(
     cotangents: dict[Node, Any] = dict(seeds)
     heap = [(-node.serial, node) for node in cotangents]
     heapify(heap)
+    #: The newest node waiting; the others are in the heap. Along a chain the heap stays empty.
+    newest = heappop(heap)[1] if heap else None
     found: dict[Node, Any] = {}
     keep_freed_memory()
     token = recording.set(record)
     quiet = np.errstate(all="ignore")
     try:
         quiet.__enter__()
-        while heap:
-            node = heappop(heap)[1]
+        while newest is not None:
+            node = newest
+            newest = heappop(heap)[1] if heap else None
             g = cotangents.pop(node)
             op = node.op
             if op is LEAF:
@@ -81,7 +84,7 @@ def backpropagate(
                 slots = cotangents.get(source)
                 if slots is None:
                     slots = cotangents[source] = [None] * len(source.like)
-                    heappush(heap, (-source.serial, source))
+                    newest = _enter(source, newest, heap)
                 slots[i] = g if slots[i] is None else add(slots[i], g)
             else:
                 if op.results is not None:
@@ -104,7 +107,7 @@ def backpropagate(
                         old = cotangents.get(x)
                         if old is None:
                             cotangents[x] = ct
-                            heappush(heap, (-x.serial, x))
+                            newest = x if newest is None else _enter(x, newest, heap)
                         else:
                             cotangents[x] = add(old, ct) if record else old + ct
             if free:
@@ -115,6 +118,16 @@ def backpropagate(
         quiet.__exit__(None, None, None)
         recording.reset(token)
     return found
+
+
+def _enter(node: Node, newest: Node | None, heap: list[tuple[int, Node]]) -> Node:
+    """Put a node among those that wait; the newest of them."""
+    if newest is None:
+        return node
+    if node.serial < newest.serial:
+        node, newest = newest, node
+    heappush(heap, (-newest.serial, newest))
+    return node
 
 
 def _leading(seeds: Collection[Node], targets: set[Node], cut: bool) -> set[Node] | None:
