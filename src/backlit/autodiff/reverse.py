@@ -202,7 +202,7 @@ def backward(y: Tensor, cotangent: Any, *, retain_graph: bool, create_graph: boo
         if owner is None:
             continue
         g = g if isinstance(g, Tensor) else wrap(g)
-        owner._grad = g if owner._grad is None else (owner._grad + g)
+        owner._grad = g if owner._grad is None else owner._grad + g
 
 
 SUPPLIED["backward"] = backward
