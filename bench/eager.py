@@ -174,6 +174,82 @@ def perceptron(peers: set[str], batch: int = 128) -> dict[str, Step]:
     return steps
 
 
+def lenet(peers: set[str], batch: int = 128) -> dict[str, Step]:
+    """One step of gradient descent of a small LeNet: two convolutions with ReLU and maximum pooling, a dense layer."""
+    import numpy as np
+
+    import backlit as bl
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, 1, 28, 28), dtype=np.float32)
+    y = rng.integers(0, 10, batch)
+    shapes = ((8, 1, 5, 5), (8,), (16, 8, 5, 5), (16,), (256, 10), (10,))
+    start = [rng.standard_normal(s, dtype=np.float32) * 0.05 for s in shapes]
+    rate = 0.01
+    bx, by = bl.tensor(x), bl.tensor(y)
+    params = [bl.tensor(p, requires_grad=True) for p in start]
+
+    def ours() -> Any:
+        k1, c1, k2, c2, w, b = params
+        h = bl.max_pool2d(bl.relu(bl.conv2d(bx, k1, c1)), 2)
+        h = bl.max_pool2d(bl.relu(bl.conv2d(h, k2, c2)), 2)
+        loss = bl.softmax_cross_entropy(h.reshape((batch, 256)) @ w + b, by)
+        loss.backward()
+        with bl.no_grad():
+            for p in params:
+                p -= rate * p.grad
+                p.grad = None
+        return loss
+
+    steps: dict[str, Step] = {"backlit": ours}
+    if "torch" in peers:
+        import torch
+        from torch.nn.functional import conv2d, cross_entropy, max_pool2d
+
+        tx, ty = torch.tensor(x), torch.tensor(y)
+        tp = [torch.tensor(p, requires_grad=True) for p in start]
+        optimizer = torch.optim.SGD(tp, lr=rate, fused=True)
+
+        def theirs() -> Any:
+            h = max_pool2d(torch.relu(conv2d(tx, tp[0], tp[1])), 2)
+            h = max_pool2d(torch.relu(conv2d(h, tp[2], tp[3])), 2)
+            loss = cross_entropy(torch.addmm(tp[5], h.flatten(1), tp[4]), ty)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        steps["torch eager"] = theirs
+    if "jax" in peers:
+        import jax
+        import jax.numpy as jnp
+        from jax import lax
+
+        def layer(h: Any, k: Any, b: Any) -> Any:
+            h = jax.nn.relu(lax.conv_general_dilated(h, k, (1, 1), "VALID") + b[:, None, None])
+            return lax.reduce_window(h, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+        def loss_of(p: Any) -> Any:
+            h = layer(layer(x, p[0], p[1]), p[2], p[3])
+            z = h.reshape((batch, 256)) @ p[4] + p[5]
+            return -jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
+
+        @jax.jit
+        def update(p: Any) -> Any:
+            loss, g = jax.value_and_grad(loss_of)(p)
+            return loss, [a - rate * b for a, b in zip(p, g, strict=True)]
+
+        state = [jnp.asarray(p) for p in start]
+
+        def jitted() -> Any:
+            nonlocal state
+            loss, state = update(state)
+            return loss.block_until_ready()
+
+        steps["jax.jit"] = jitted
+    return steps
+
+
 def import_seconds(statement: str) -> float:
     """Wall time of a fresh interpreter that runs one import, less that of one that runs nothing."""
 
@@ -211,6 +287,7 @@ def main() -> None:
     for title, make, unit, name in (
         ("Neuron of scalars, forward and backward", neuron, 1e-6, "us"),
         ("784-128-10, batch 128, one SGD step", perceptron, 1e-3, "ms"),
+        ("LeNet of 8 and 16 channels, 28x28, batch 128, one SGD step", lenet, 1e-3, "ms"),
     ):
         steps = make(peers)
         first = {k: float(step()) for k, step in steps.items()}
