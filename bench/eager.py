@@ -86,6 +86,23 @@ def neuron(peers: set[str]) -> dict[str, Step]:
     return steps
 
 
+def static_perceptron(x: Any, y: Any, start: list[Any], rate: float) -> Step:
+    """The same step as a static graph, run by a session."""
+    import backlit as bl
+    from backlit import static
+
+    graph = static.Graph()
+    with graph.as_default():
+        images = static.placeholder(bl.float32, (None, 784))
+        labels = static.placeholder(bl.int64, (None,))
+        w1, b1, w2, b2 = (static.Variable(p) for p in start)
+        loss = bl.softmax_cross_entropy(bl.relu(images @ w1 + b1) @ w2 + b2, labels)
+        train = static.GradientDescentOptimizer(rate).minimize(loss)
+        session = static.Session()
+        session.run(static.global_variables_initializer())
+    return lambda: session.run([loss, train], {images: x, labels: y})[0]
+
+
 def perceptron(peers: set[str], batch: int = 128) -> dict[str, Step]:
     """One step of gradient descent of a 784-128-10 network with ReLU and softmax cross-entropy."""
     import numpy as np
@@ -133,7 +150,11 @@ def perceptron(peers: set[str], batch: int = 128) -> dict[str, Step]:
             p -= rate * g
         return loss
 
-    steps: dict[str, Step] = {"backlit": ours, "NumPy by hand": by_hand}
+    steps: dict[str, Step] = {
+        "backlit": ours,
+        "backlit static": static_perceptron(x, y, start, rate),
+        "NumPy by hand": by_hand,
+    }
     if "torch" in peers:
         import torch
         from torch.nn.functional import cross_entropy
@@ -250,17 +271,6 @@ def lenet(peers: set[str], batch: int = 128) -> dict[str, Step]:
     return steps
 
 
-def import_seconds(statement: str) -> float:
-    """Wall time of a fresh interpreter that runs one import, less that of one that runs nothing."""
-
-    def wall(code: str) -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)
-        return time.perf_counter() - start
-
-    return wall(statement) - wall("pass")
-
-
 def report(title: str, samples: dict[str, list[float]], unit: float, name: str) -> dict[str, float]:
     """Print medians with their spread, and each contender's time as a multiple of Backlit's."""
     medians = {k: statistics.median(v) for k, v in samples.items()}
@@ -294,12 +304,6 @@ def main() -> None:
         if max(first.values()) - min(first.values()) > 1e-4 * max(map(abs, first.values())):
             raise SystemExit(f"{title}: the contenders disagree: {first}")
         results[title] = report(title, interleaved(steps, options.rounds), unit, name)
-    imports = {"backlit": "import backlit", "numpy alone": "import numpy"}
-    samples: dict[str, list[float]] = {k: [] for k in imports}
-    for _ in range(options.rounds):
-        for k, code in imports.items():
-            samples[k].append(import_seconds(code))
-    results["Import"] = report("Import, in a fresh interpreter", samples, 1e-3, "ms")
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)
