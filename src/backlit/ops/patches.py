@@ -1,19 +1,17 @@
 """NumPy kernels of convolution: patches of the input laid out as a matrix, and one matrix product per block.
 
 The three products of a convolution are the three ways to contract the trilinear form
-sum x[n, c, s·p + d·k - lo] · w[o, c, k] · g[n, o, p]. They are made of two kernels that walk over the batch in blocks
-whose patches stay in the cache (im2col; Chellapilla, Puri & Simard 2006), which is worth a factor of two over
-one large matrix that goes through memory. The product with respect to x is again convolutions, of g with parts
-of w turned round (`backward_input`): to read patches is many times faster than to add them up in place.
+sum x[n, c, s·p + d·k - lo] · w[o, c, k] · g[n, o, p]. Each walks over the batch in blocks whose patches
+stay in the cache (im2col; Chellapilla, Puri & Simard 2006), which is worth a factor of two over
+one large matrix that goes through memory.
 
-Arrays come and go as (batch, channels, *space). Within a block channels lie last wherever that makes the pieces that
-are copied into patches longer; a few layers of 8 to 64 channels gain a factor of two to four by it.
+Arrays come and go as (batch, channels, *space). Where channels are many, a block is gathered with channels last: the
+pieces that are copied are longer, and one product serves the whole block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from math import gcd, prod
 from typing import Any
 
@@ -56,54 +54,55 @@ def inner(size: Ints, padding: Pairs) -> tuple[Any, ...]:
 def blocks(
     x: Array, kernel: Ints, out: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Iterator[tuple[slice, Array]]:
-    """The batch in blocks, each with its patches as matrices (groups, positions, taps), taps in the order of `taps_of`.
+    """The batch in blocks, each with its patches: about `BLOCK` bytes, overwritten by the next block.
 
-    A block takes about `BLOCK` bytes, and is overwritten by the next one.
+    Where the pieces to copy are longer with channels last, they are one matrix (groups, positions, taps); else
+    one for each sample, (batch, groups, taps, positions). Taps are numbered by kernel axes first, then channels.
     """
     count, channels = x.shape[0], x.shape[1] // groups
-    axes = range(3, 3 + len(kernel))
-    by_rows = kernel[-1] * channels > out[-1]  # copy pieces of all channels; else pieces of neighbouring positions
+    plain = prod(kernel) == max(stride) == 1
+    by_rows = kernel[-1] * channels > (prod(out) if plain else out[-1])
     x = padded(x, padding)
     x = x.reshape(count, groups, channels, *x.shape[2:])
-    if by_rows:
-        x = np.ascontiguousarray(x.transpose(0, 1, *axes, 2)).transpose(0, 1, -1, *(a - 1 for a in axes))
-    else:
-        x = np.ascontiguousarray(x)
+    x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 2, -1)), -1, 2) if by_rows else np.ascontiguousarray(x)
     batch, group, channel, *space = x.strides
     steps = [s * p for s, p in zip(stride, space, strict=True)]
     taps = [d * p for d, p in zip(dilation, space, strict=True)]
-    columns, rows = (*kernel, channels), (count, *out)
+    columns = (*kernel, channels)
+    size = groups * prod(out) * prod(columns)
+    step = max(1, min(count, BLOCK // max(size * x.itemsize, 1)))
     if by_rows:
-        shape, strides, where = (groups, *rows, *columns), (group, batch, *steps, *taps, channel), 1
+        patches = as_strided(x, (groups, count, *out, *columns), (group, batch, *steps, *taps, channel))
     else:
-        shape, strides, where = (groups, *columns, *rows), (group, *taps, channel, batch, *steps), 2 + len(kernel)
-    patches = as_strided(x, shape, strides, writeable=False)
-    positions, width = prod(out), prod(columns)
-    step = max(1, min(count, BLOCK // max(groups * positions * width * x.itemsize, 1)))
-    buffer = np.empty(groups * step * positions * width, x.dtype)
-    before = (slice(None),) * where
+        patches = as_strided(x, (count, groups, *columns, *out), (batch, group, *taps, channel, *steps))
+    buffer = np.empty(0 if plain and not by_rows else step * size, x.dtype)
     for start in range(0, count, step):
         part = slice(start, min(count, start + step))
-        piece = patches[(*before, part)]
-        block = buffer[: piece.size].reshape(piece.shape)
-        np.copyto(block, piece)
+        block = patches[:, part] if by_rows else patches[part]
+        if buffer.size:
+            piece, block = block, buffer[: block.size].reshape(block.shape)
+            np.copyto(block, piece)
         if by_rows:
-            yield part, block.reshape(groups, -1, width)
+            yield part, block.reshape(groups, (part.stop - start) * prod(out), prod(columns))
         else:
-            yield part, np.swapaxes(block.reshape(groups, width, -1), 1, 2)
+            yield part, block.reshape(part.stop - start, groups, prod(columns), prod(out))
 
 
 def forward(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
     """The convolution of `x` (batch, channels, *size) with `w` (outputs, channels / groups, *kernel)."""
     count, outputs, kernel = len(x), len(w), w.shape[2:]
     out = window_positions(x.shape[2:], kernel, stride, padding, dilation)
-    taps = np.moveaxis(w.reshape(groups, outputs // groups, *w.shape[1:]), 2, -1)
-    matrix = np.ascontiguousarray(np.swapaxes(taps.reshape(groups, outputs // groups, w[0].size), 1, 2))
+    each = outputs // groups
+    matrix = np.moveaxis(w, 1, -1).reshape(groups, each, w.shape[1] * prod(kernel))
+    turned = np.ascontiguousarray(np.swapaxes(matrix, 1, 2))
     result = np.empty((count, outputs, *out), np.result_type(x, w))
-    rows = result.reshape(count, groups, outputs // groups, prod(out))
+    rows = result.reshape(count, groups, each, prod(out))
     for part, block in blocks(x, kernel, out, stride, padding, dilation, groups):
-        y = np.matmul(block, matrix)
-        rows[part] = y.reshape(groups, -1, prod(out), outputs // groups).transpose(1, 0, 3, 2)
+        if block.ndim == 4:
+            np.matmul(matrix, block, out=rows[part])
+        else:
+            y = np.matmul(block, turned).reshape(groups, part.stop - part.start, prod(out), each)
+            rows[part] = y.transpose(1, 0, 3, 2)
     return result
 
 
@@ -112,51 +111,54 @@ def backward_weight(
 ) -> Array:
     """What `forward` is transposed to with respect to `w` with that `kernel`."""
     count, outputs, *out = g.shape
-    channels = x.shape[1] // groups
-    rows = g.reshape(count, groups, outputs // groups, prod(out))
-    result = np.zeros((groups, channels * prod(kernel), outputs // groups), np.result_type(x, g))
+    channels, each = x.shape[1] // groups, outputs // groups
+    rows = g.reshape(count, groups, each, prod(out))
+    result = np.zeros((groups, each, channels * prod(kernel)), np.result_type(x, g))
     for part, block in blocks(x, kernel, tuple(out), stride, padding, dilation, groups):
-        columns = rows[part].transpose(1, 0, 3, 2).reshape(groups, -1, outputs // groups)
-        result += np.matmul(np.swapaxes(block, 1, 2), columns)
-    taps = np.swapaxes(result, 1, 2).reshape(outputs, *kernel, channels)
-    return np.ascontiguousarray(np.moveaxis(taps, -1, 1))
+        if block.ndim == 4:
+            result += np.matmul(rows[part], np.swapaxes(block, 2, 3)).sum(axis=0)
+        else:
+            result += np.matmul(rows[part].transpose(1, 2, 0, 3).reshape(groups, each, block.shape[1]), block)
+    return np.ascontiguousarray(np.moveaxis(result.reshape(outputs, *kernel, channels), -1, 1))
 
 
 def backward_input(g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
     """What `forward` is transposed to with respect to `x` of `size`.
 
-    Every s-th element of `x` along an axis, beginning with number r, has met the same taps of the kernel, those with
-    d·k = lo + r modulo s. So for each such phase it is one convolution with stride 1 of `g` with these taps, turned
-    round (Dumoulin & Visin 2016, section 4).
+    Along the last axis every s-th element of `x`, beginning with number r, has met the same taps of the kernel, those
+    with d·k = lo + r modulo s. So for each such phase it is a convolution with stride 1 of `g` with these taps,
+    turned round (Dumoulin & Visin 2016, section 4). Along the other axes its results are added where they came from:
+    that is done in long pieces, and spares the products with a border of zeros.
     """
-    count, outputs = g.shape[:2]
-    channels = w.shape[1]
-    w = np.swapaxes(w.reshape(groups, outputs // groups, *w.shape[1:]), 1, 2)
-    w = w.reshape(groups * channels, outputs // groups, *w.shape[3:])
-    every = [
-        _phases(n, k, s, lo, d, m)
-        for n, k, s, (lo, _), d, m in zip(size, w.shape[2:], stride, padding, dilation, g.shape[2:], strict=True)
+    count, outputs, *out = g.shape
+    channels, lead = w.shape[1], w.shape[2:-1]
+    full = tuple(n + lo + hi for n, (lo, hi) in zip(size[:-1], padding[:-1], strict=True))
+    w = np.moveaxis(w.reshape(groups, outputs // groups, channels, *w.shape[2:]), (1, 2), (-2, -3))
+    w = w.reshape(groups * prod(lead) * channels, outputs // groups, *(1 for _ in lead), w.shape[-1])
+    result = np.zeros((count, groups, channels, *full, size[-1]), np.result_type(g, w))
+    reach = [
+        tuple(slice(k * d, k * d + (n - 1) * s + 1, s) for k, d, n, s in zip(tap, dilation, out, stride, strict=False))
+        for tap in np.ndindex(*lead)
     ]
-    steps = tuple(d // gcd(s, d) for s, d in zip(stride, dilation, strict=True))
-    ones = (1,) * len(size)
-    whole = max(stride) == 1
-    result = None if whole else np.zeros((count, groups * channels, *size), np.result_type(g, w))
-    for phase in product(*every):
-        places, taps, pads = zip(*phase, strict=True)
-        y = forward(g, w[(..., *taps)], ones, pads, steps, groups)
-        if result is None:
-            return y
-        result[(..., *places)] = y
-    return result
+    ones, none = (1,) * len(lead), ((0, 0),) * len(lead)
+    step = max(1, BLOCK // max(len(w) * prod(out[:-1]) * size[-1] * g.itemsize, 1))
+    along = (size[-1], w.shape[-1], stride[-1], padding[-1][0], dilation[-1], out[-1])
+    for places, taps, border, spread in _phases(*along):
+        for start in range(0, count, step):
+            part = slice(start, min(count, start + step))
+            y = forward(g[part], w[..., taps], (*ones, 1), (*none, border), (*ones, spread), groups)
+            y = y.reshape(len(y), groups, len(reach), channels, *y.shape[2:])
+            for i, where in enumerate(reach):
+                result[(part, slice(None), slice(None), *where, places)] += y[:, :, i]
+    return result.reshape(count, groups * channels, *full, size[-1])[inner(size, (*padding[:-1], (0, 0)))]
 
 
-def _phases(n: int, k: int, s: int, lo: int, d: int, m: int) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
-    """Along one axis, for each phase that has taps: its places in x, its taps turned round, and the border of g."""
+def _phases(n: int, k: int, s: int, lo: int, d: int, m: int) -> Iterator[tuple[slice, slice, tuple[int, int], int]]:
+    """For each phase that has taps: its places in x, its taps turned round, the border of g, and the dilation."""
     for r in range(min(s, n)):
         met = [t for t in range(k) if (lo + r - d * t) % s == 0]
         if met:
             first, last = (lo + r - d * met[-1]) // s, (lo + r - d * met[0]) // s  # of g, that x[r] has met
             count = (n - r - 1) // s + 1
-            stop = met[0] - 1 if met[0] else None
-            taps = slice(met[-1], stop, -(s // gcd(s, d)))
-            yield slice(r, None, s), taps, (-first, last + count - m)
+            taps = slice(met[-1], met[0] - 1 if met[0] else None, -(s // gcd(s, d)))
+            yield slice(r, None, s), taps, (-first, last + count - m), d // gcd(s, d)
