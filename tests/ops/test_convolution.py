@@ -136,3 +136,33 @@ def test_errors(i: int) -> None:
     call, error, message = WRONG[i]
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_three_products_contract_one_trilinear_form(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 4))
+    kernel, stride, dilation = (tuple(map(int, rng.integers(1, 5, n))) for _ in range(3))
+    padding = tuple((int(lo), int(hi)) for lo, hi in rng.integers(0, 4, (n, 2)))
+    least = [max(d * (k - 1) + 1 - lo - hi, 1) for d, k, (lo, hi) in zip(dilation, kernel, padding, strict=True)]
+    size = tuple(m + int(rng.integers(0, 5)) for m in least)
+    groups, batch, inputs, outputs = map(int, rng.integers(1, 4, 4))
+    x, w = rng.normal(size=(batch, groups * inputs, *size)), rng.normal(size=(groups * outputs, inputs, *kernel))
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    y = patches.forward(x, w, **geometry)
+    g = rng.normal(size=y.shape)
+    whole = np.vdot(g, y)
+    np.testing.assert_allclose(np.vdot(x, patches.backward_input(g, w, size, **geometry)), whole, atol=1e-9)
+    np.testing.assert_allclose(np.vdot(w, patches.backward_weight(x, g, kernel, **geometry)), whole, atol=1e-9)
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+def test_an_infinite_input_reaches_what_it_must_and_no_more(channels: int) -> None:
+    x = np.ones((1, channels, 5, 5))
+    x[0, 0, 0, 4] = np.inf  # the end of a row: seen by the last tap of the first row alone
+    w = np.ones((1, channels, 3, 3))
+    none, ones = ((0, 0), (0, 0)), (1, 1)
+    y = patches.forward(x, w, ones, none, ones, 1)
+    np.testing.assert_array_equal(np.argwhere(~np.isfinite(y)), [[0, 0, 0, 2]])
+    gw = patches.backward_weight(x, np.ones((1, 1, 3, 3)), (3, 3), ones, none, ones, 1)
+    np.testing.assert_array_equal(np.argwhere(~np.isfinite(gw)), [[0, 0, 0, 2]])

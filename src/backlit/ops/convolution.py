@@ -104,6 +104,8 @@ def convolve_weight(
 
 def per_axis(value: Any, n: int, name: str, where: str, least: int = 1) -> Ints:
     """An int, or one for each of `n` spatial axes, as a tuple."""
+    if type(value) is int and value >= least:  # a small convolution spends much of its time in here
+        return (value,) * n
     values = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * n
     if len(values) != n:
         raise ArgumentError(f"{where}: {name}={value!r} has {len(values)} entries; give one int, or {n}.")
@@ -116,6 +118,8 @@ def per_axis(value: Any, n: int, name: str, where: str, least: int = 1) -> Ints:
 def as_padding(padding: Any, size: Ints, kernel: Ints, stride: Ints, dilation: Ints, where: str) -> Pairs:
     """Padding in any accepted form as a pair (before, after) for each spatial axis."""
     n = len(kernel)
+    if type(padding) is int and padding >= 0:
+        return ((padding, padding),) * n
     if padding == "valid":
         return ((0, 0),) * n
     if padding == "same":  # output size ceil(size / stride), the odd one of the border at the end

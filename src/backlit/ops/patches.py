@@ -34,15 +34,20 @@ def window_positions(size: Ints, kernel: Ints, stride: Ints, padding: Pairs, dil
     )
 
 
-def padded(x: Array, padding: Pairs, fill: Any = 0) -> Array:
-    """`x` (batch, channels, *size) with a border; what a negative border cuts off is gone."""
-    if not any(lo or hi for lo, hi in padding):
+def padded(x: Array, padding: Pairs, fill: Any = 0, channels_last: bool = False) -> Array:
+    """`x` (batch, channels, *size) with a border, in memory channels first or last; a negative border cuts off."""
+    if any(map(any, padding)):
+        keep = (slice(max(-lo, 0), n + min(hi, 0)) for n, (lo, hi) in zip(x.shape[2:], padding, strict=True))
+        x = x[(..., *keep)]
+        padding = tuple((max(lo, 0), max(hi, 0)) for lo, hi in padding)
+    elif not channels_last:
         return x
-    x = x[(..., *(slice(max(-lo, 0), n + min(hi, 0)) for n, (lo, hi) in zip(x.shape[2:], padding, strict=True)))]
-    padding = tuple((max(lo, 0), max(hi, 0)) for lo, hi in padding)
-    shape = tuple(n + lo + hi for n, (lo, hi) in zip(x.shape[2:], padding, strict=True))
-    wide = np.full((*x.shape[:2], *shape), fill, x.dtype)
-    wide[inner(x.shape[2:], padding)] = x
+    count, channels, *size = x.shape
+    shape = tuple(n + lo + hi for n, (lo, hi) in zip(size, padding, strict=True))
+    wide = np.full((count, *shape, channels) if channels_last else (count, channels, *shape), fill, x.dtype)
+    if channels_last:
+        wide = wide.transpose(0, -1, *range(1, wide.ndim - 1))
+    wide[inner(tuple(size), padding)] = x
     return wide
 
 
@@ -62,10 +67,9 @@ def blocks(
     count, channels = x.shape[0], x.shape[1] // groups
     plain = prod(kernel) == max(stride) == 1
     by_rows = kernel[-1] * channels > (prod(out) if plain else out[-1])
-    x = padded(x, padding)
-    x = x.reshape(count, groups, channels, *x.shape[2:])
-    x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 2, -1)), -1, 2) if by_rows else np.ascontiguousarray(x)
-    batch, group, channel, *space = x.strides
+    x = padded(x, padding, channels_last=by_rows)
+    batch, channel, *space = x.strides
+    group = channels * channel
     steps = [s * p for s, p in zip(stride, space, strict=True)]
     taps = [d * p for d, p in zip(dilation, space, strict=True)]
     columns = (*kernel, channels)
@@ -93,7 +97,7 @@ def forward(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, gr
     count, outputs, kernel = len(x), len(w), w.shape[2:]
     out = window_positions(x.shape[2:], kernel, stride, padding, dilation)
     each = outputs // groups
-    matrix = np.moveaxis(w, 1, -1).reshape(groups, each, w.shape[1] * prod(kernel))
+    matrix = w.transpose(0, *range(2, w.ndim), 1).reshape(groups, each, w.shape[1] * prod(kernel))
     turned = np.ascontiguousarray(np.swapaxes(matrix, 1, 2))
     result = np.empty((count, outputs, *out), np.result_type(x, w))
     rows = result.reshape(count, groups, each, prod(out))
