@@ -123,7 +123,8 @@ def backward_weight(
             result += np.matmul(rows[part], np.swapaxes(block, 2, 3)).sum(axis=0)
         else:
             result += np.matmul(rows[part].transpose(1, 2, 0, 3).reshape(groups, each, block.shape[1]), block)
-    return np.ascontiguousarray(np.moveaxis(result.reshape(outputs, *kernel, channels), -1, 1))
+    result = result.reshape(outputs, *kernel, channels)
+    return np.ascontiguousarray(result.transpose(0, -1, *range(1, result.ndim - 1)))
 
 
 def backward_input(g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
@@ -137,7 +138,8 @@ def backward_input(g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs,
     count, outputs, *out = g.shape
     channels, lead = w.shape[1], w.shape[2:-1]
     full = tuple(n + lo + hi for n, (lo, hi) in zip(size[:-1], padding[:-1], strict=True))
-    w = np.moveaxis(w.reshape(groups, outputs // groups, channels, *w.shape[2:]), (1, 2), (-2, -3))
+    w = w.reshape(groups, outputs // groups, channels, *w.shape[2:])
+    w = w.transpose(0, *range(3, w.ndim - 1), 2, 1, -1)
     w = w.reshape(groups * prod(lead) * channels, outputs // groups, *(1 for _ in lead), w.shape[-1])
     result = np.zeros((count, groups, channels, *full, size[-1]), np.result_type(g, w))
     reach = [
