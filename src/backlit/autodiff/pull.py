@@ -22,26 +22,28 @@ Pull = Callable[[Node, Any, Any], Sequence[Any]]
 _ndarray = np.ndarray
 
 
-def general(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
-    """The cotangents of all inputs that are nodes, by the op's rule on arrays."""
-    return vjp_of(node, g, [x.__class__ is Node for x in inputs], False)
+def pulls_for(op: OpDef) -> tuple[Pull, Pull]:
+    """The functions `(node, inputs, g) -> cotangents` for nodes of this op: plain, and `guarded` (see `vjp_of`)."""
+    return _pull_for(op, False), _pull_for(op, True)
 
 
-def pull_for(op: OpDef) -> Pull:
-    """The function `(node, inputs, g) -> cotangents` for nodes of this op."""
+def _pull_for(op: OpDef, guarded: bool) -> Pull:
+    def general(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
+        return vjp_of(node, g, [x.__class__ is Node for x in inputs], False, guarded)
+
     if op.param_names or op.results is not None:
         return general
     if isinstance(op.transpose, tuple) and len(op.transpose) == 2:
         return _bilinear(*op.transpose)
     if op.partials is None or len(op.partials) > 2:
         return general
-    factors = [_factor(p, op.singular) for p in op.partials]
+    factors = [_factor(p, op.singular or guarded) for p in op.partials]
     if len(factors) == 1:
         return _unary(factors[0])
     return _binary(*factors)
 
 
-def _factor(partial: Any, singular: bool) -> Callable[..., Any] | None:
+def _factor(partial: Any, guarded: bool) -> Callable[..., Any] | None:
     """The function `(g, out, *inputs) -> g times the partial`; None where that is zero."""
     if partial is None or partial == 0:
         return None
@@ -49,7 +51,7 @@ def _factor(partial: Any, singular: bool) -> Callable[..., Any] | None:
         return lambda g, *_: g
     if not callable(partial):
         return lambda g, *_: g * partial
-    if singular:
+    if guarded:
         return lambda g, *values: guarded_product(g, conjugated(partial(*values)))
     return lambda g, *values: g * conjugated(partial(*values))
 

@@ -20,7 +20,7 @@ from ..graph.walk import ancestors
 from ..ops.arithmetic import add
 from ..ops.creation import zeros_of
 from .checks import verify_saved
-from .pull import pull_for
+from .pull import pulls_for
 from .rules import freed, vjp_of
 
 
@@ -45,6 +45,9 @@ def backpropagate(
     first: every user of a node is newer than the node, so by then its cotangent is complete. The work
     is linear in the number of edges walked (times the logarithm of the graph's width). A target that
     no seed depends on is absent from the result.
+
+    Behind an op that selects, such as `where`, a cotangent of 0 stays 0 whatever the partial it meets: what
+    was not taken may have been infinite or no number.
     """
     leading = None
     if targets is not None:
@@ -56,6 +59,7 @@ def backpropagate(
     #: The newest node waiting; the others are in the heap. Along a chain the heap stays empty.
     newest = heappop(heap)[1] if heap else None
     found: dict[Node, Any] = {}
+    guarded = False
     keep_freed_memory()
     token = recording.set(record)
     quiet = np.errstate(all="ignore")
@@ -89,11 +93,13 @@ def backpropagate(
             else:
                 if op.results is not None:
                     g = tuple(zeros_of(s) if part is None else part for part, s in zip(g, node.like, strict=True))
+                if op.selects:
+                    guarded = True
                 if leading is None and not record:
-                    pull = op.pull
-                    if pull is None:
-                        pull = op.pull = pull_for(op)
-                    parts = pull(node, inputs, g)
+                    pulls = op.pulls
+                    if pulls is None:
+                        pulls = op.pulls = pulls_for(op)
+                    parts = pulls[guarded](node, inputs, g)
                 else:
                     wanted = [
                         isinstance(x, Node) and (leading is None or x in leading) and x.like.dtype.char in FLOAT
@@ -101,7 +107,7 @@ def backpropagate(
                     ]
                     if record:
                         recording.set(node.origin or node)
-                    parts = vjp_of(node, g, wanted, record)
+                    parts = vjp_of(node, g, wanted, record, guarded)
                 for x, ct in zip(inputs, parts):  # noqa: B905 (of equal length by the rules)
                     if ct is not None:
                         old = cotangents.get(x)

@@ -68,18 +68,18 @@ def freed(node: Node) -> GradientError:
     )
 
 
-def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool) -> Sequence[Any]:
+def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool, guarded: bool = False) -> Sequence[Any]:
     """The cotangents of the inputs of `node`, given `g`, that of its output; None where not `wanted`.
 
     Linear rule by linear rule: partials are multiplied, transposes applied, vjps called
     (Griewank & Walther, section 3.2). For complex values a cotangent is the steepest-ascent direction,
-    and a partial enters conjugated.
+    and a partial enters conjugated. Where `guarded`, a cotangent of 0 times whatever partial is 0.
     """
     op, params = node.op, node.params
     args = arguments(node, as_edges)
     if op.partials is not None:
         out = result(node, as_edges)
-        times = guarded_multiply if op.singular else multiply
+        times = guarded_multiply if op.singular or guarded else multiply
         cotangents: list[Any] = []
         for i, partial in enumerate(op.partials):
             if not wanted[i] or partial is None or partial == 0:

@@ -59,7 +59,8 @@ class OpDef:
         result: dtype of the result: "same" as the inputs', "boolean", or "real" (of complex inputs).
         traits: "commutative"; "jointly_linear" (linear in all inputs together, as addition is, not in
             each alone, as a product is); "singular" (a partial may be infinite: where the cotangent is 0
-            the product counts as 0); "eager_only" (the shape depends on values); "stops" (the derivative
+            the product counts as 0); "selects" (parts of its inputs are not taken: behind it all partials
+            count as possibly infinite); "eager_only" (the shape depends on values); "stops" (the derivative
             is cut here on purpose).
         results: None for one output, else the class (a NamedTuple, or tuple) that holds several.
         namespace: "" for a name of `backlit` itself, or "linalg", "fft", "random"; "hidden" for an op that
@@ -74,9 +75,9 @@ class OpDef:
     __slots__ = (
         "array_api", "chars", "composite", "defaults", "doc", "dtypes", "eval", "family", "infer",
         "input_names", "jvp", "latex", "name", "namespace", "native", "nondiff", "onnx", "operator",
-        "param_names", "partials", "plain", "positional", "prepare", "promotes", "public", "pull", "rest", "result",
-        "results", "samples", "saved_inputs", "saves", "saves_out", "saves_rest", "singular", "stops",
-        "traits", "transpose", "unrecorded", "vjp",
+        "param_names", "partials", "plain", "positional", "prepare", "promotes", "public", "pulls", "rest", "result",
+        "results", "samples", "saved_inputs", "saves", "saves_out", "saves_rest", "selects", "singular",
+        "stops", "traits", "transpose", "unrecorded", "vjp",
     )  # fmt: skip
 
     name: str
@@ -134,9 +135,10 @@ class OpDef:
         self.native, self.onnx, self.array_api, self.latex = native, onnx, array_api, latex
         self.samples = samples
         self.singular, self.stops = "singular" in self.traits, "stops" in self.traits
+        self.selects = "selects" in self.traits
         self.unrecorded = nondiff is not None and (result == "boolean" or self.stops)
         #: The backward pass through this op on arrays, unrolled when first needed (autodiff/pull.py).
-        self.pull: Any = None
+        self.pulls: Any = None
         arity = len(self.partials) if self.partials else None
         self.input_names, self.rest, self.param_names, self.positional = _read(eval, arity)
         self.defaults = dict(getattr(eval, "__kwdefaults__", None) or {})

@@ -63,7 +63,8 @@ def guarded_product(x1: Any, x2: Any, /) -> Any:
 guarded_multiply = elementwise(
     "guarded_multiply",
     "x1 · x2, and 0 where one is 0, whatever the other is: a path that carries nothing adds nothing, past any pole.",
-    eval=guarded_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2", traits="singular",
+    eval=guarded_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2",
+    traits=["singular", "selects"],
     dtypes="floating-point", namespace="hidden", latex="{0} \\cdot {1}", samples=[[(-3, -0.5), (0.5, 3)], (-3, 3)],
 )  # fmt: skip
 

@@ -108,7 +108,7 @@ def _where_spec(condition: Any, x1: Any, x2: Any) -> Spec:
 
 where = elementwise(
     "where", "x1 where the condition is true, x2 elsewhere; only what is taken gets a gradient.", eval=_where,
-    infer=_where_spec, promotes=(1, 2), dtypes="any", saves="condition", traits="jointly_linear",
+    infer=_where_spec, promotes=(1, 2), dtypes="any", saves="condition", traits=["jointly_linear", "selects"],
     transpose=(None, lambda g, c, x1, x2: where(c, g, 0), lambda g, c, x1, x2: where(c, 0, g)),
     array_api=True, onnx="Where", latex="\\begin{{cases}} {1} & {0} \\\\ {2} & \\text{{else}} \\end{{cases}}",
     samples=lambda rng: [
