@@ -266,3 +266,21 @@ def test_planted_faults_are_found(op: Op, words: str) -> None:
 
 def test_an_op_without_derivative_says_why() -> None:
     check_op(unary(nondiff="it was planted", saves=None))
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [(bl.prod, np.array([0.0, 0.0, 0.0, 1.0])), (lambda x: x**5, np.zeros(2)), (lambda x: x * 0, np.ones(2))],
+    ids=["three zeros", "a flat root", "zero"],
+)
+def test_what_vanishes_is_no_fault(f: Any, x: Any) -> None:
+    assert check_grad(f, [x], order=3) < 1
+
+
+def test_the_checkers_say_what_they_take() -> None:
+    with pytest.raises(ArgumentError, match="args must be a list"):
+        check_grad(bl.sin, 0.3)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="expected the record of an op or its public function, got 'sin'"):
+        check_op("sin")  # type: ignore[arg-type]
+    assert check_grad(bl.sin, [0.3], modes="forward") < 1
+    check_op(bl.sinh)

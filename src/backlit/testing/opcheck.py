@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autodiff.functions import jvp, vjp
 from ..base.dtypes import COMPLEX, FLOAT, as_dtype
-from ..base.errors import ArgumentError, DtypeError, GradientError
+from ..base.errors import ArgumentError, DtypeError, GradientError, shown
 from ..base.trees import leaves
 from ..graph.bind import bind, infer
 from ..graph.graph import Graph, trace
@@ -24,7 +24,7 @@ Check = Callable[[Case, np.random.Generator], None]
 
 
 def check_op(
-    record: Op,
+    record: Op | Callable[..., Any],
     rng: np.random.Generator | None = None,
     orders: Sequence[int] = (1, 2, 3),
     *,
@@ -41,7 +41,7 @@ def check_op(
     without derivative says why.
 
     Args:
-        record: what `@op`, `elementwise` or `@composite` returned.
+        record: what `@op`, `elementwise` or `@composite` returned, or its public function (`bl.sin`).
         rng: draws the samples; seeded with 0 by default.
         orders: orders of derivative to compare with finite differences.
         view: maps the result to what is differentiated, for results that are fixed only up to a sign or an order.
@@ -56,6 +56,9 @@ def check_op(
     ...             dtypes="numeric", infer=lambda x: x, samples=[(-2, 2)])
     >>> check_op(square)
     """
+    record = getattr(record, "op", record)
+    if not isinstance(record, Op):
+        raise ArgumentError(f"check_op: expected the record of an op or its public function, got {shown(record)}.")
     rng = np.random.default_rng(0) if rng is None else rng
     cases = list(samples_of(record, rng, view))
     if not cases:
