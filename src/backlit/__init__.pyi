@@ -25,6 +25,7 @@ from .autodiff.jacobian import jacobian as jacobian
 from .ops.control import cond as cond
 from .ops.control import fori_loop as fori_loop
 from .ops.control import scan as scan
+from .ops.control import stop_gradient as stop_gradient
 from .ops.control import while_loop as while_loop
 from .ops.creation import arange as arange
 from .ops.creation import asarray as asarray
@@ -597,9 +598,6 @@ def stack(arrays: Sequence[TensorLike], /, *, axis: int = 0) -> Tensor:
 
 def std(x: TensorLike, /, *, axis: int | tuple[int, ...] | None = None, correction: float = 0.0, keepdims: builtins.bool = False) -> Tensor:
     """The standard deviation over `axis`: the root of `var`. Where it is 0 its gradient counts as 0."""
-
-def stop_gradient(x: TensorLike, /) -> Tensor:
-    """The same value as a constant: no derivative passes through it."""
 
 def subtract(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     """x1 - x2."""

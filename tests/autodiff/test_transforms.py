@@ -201,6 +201,17 @@ def test_hvp_costs_a_few_gradients():
     assert count(lambda x: bl.hvp(loss, [x], [x])[0]) < 6 * count(bl.grad(loss))
 
 
+def test_stop_gradient_takes_trees():
+    stopped = lambda x: bl.stop_gradient({"a": [x], "b": (x * x, None)})
+    assert bl.grad(lambda x: x * stopped(x)["a"][0] + x * stopped(x)["b"][0])(3.0).item() == 12.0
+    assert stopped(2.0)["b"][1] is None
+
+
+def test_what_is_no_number_is_named():
+    with pytest.raises(bl.DtypeError, match=r"argument 0\.layer\.kind is 'dense' \(str\).*static"):
+        bl.grad(lambda p: p["layer"]["w"])({"layer": {"w": 1.0, "kind": "dense"}})
+
+
 def test_stop_gradient():
     assert bl.grad(lambda x: x * bl.stop_gradient(x * x))(3.0).item() == 9.0
     assert bl.jvp(lambda x: x * bl.stop_gradient(x), [3.0], [1.0])[1].item() == 3.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -119,7 +120,8 @@ def test_numpy_functions_give_numpy_values_and_gradients(name: str) -> None:
         lambda x: np.count_nonzero(x > 0.5), lambda x: np.isfinite(x), lambda x: np.floor_divide(x, 0.1),
         lambda x: x > X, lambda x: x == X, lambda x: np.any(x > 0.5, axis=0), lambda x: np.logical_not(x > 0.5),
         lambda x: np.array_str(x), lambda x: np.searchsorted(np.array([0.3, 0.5]), x), lambda x: np.where(x > 0.5),
-        lambda x: divmod(X, x), lambda x: np.bitwise_and(x > 0.5, X > 0.4),
+        lambda x: divmod(X, x), lambda x: divmod(x, 0.3), lambda x: divmod(0.3, x), lambda x: np.round(x, 1),
+        lambda x: np.around(x), lambda x: np.bitwise_and(x > 0.5, X > 0.4),
     ],
 )  # fmt: skip
 def test_functions_without_derivative(f: Callable[..., Any]) -> None:
@@ -130,6 +132,23 @@ def test_functions_without_derivative(f: Callable[..., Any]) -> None:
         else [(got, want)]
     ):
         np.testing.assert_array_equal(a.numpy() if isinstance(a, bl.Tensor) else a, b)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 2), (2, 2), (2, 3)])
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_least_squares_has_the_four_results_of_numpy(rows: int, columns: int, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(rows, columns)), rng.normal(size=(rows, *shape))
+    for got, want in zip(np.linalg.lstsq(bl.asarray(a), b), np.linalg.lstsq(a, b), strict=True):
+        assert got.shape == np.shape(want)
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-10, atol=1e-12)
+
+
+def test_a_single_number_rounds_as_one() -> None:
+    x = bl.tensor(2.567, bl.float64)
+    assert (round(x), round(x, 1), math.trunc(x), math.floor(x), math.ceil(x)) == (3, 2.6, 2, 2, 3)
+    with pytest.raises(bl.ShapeError, match=r"round\(\): expected a Tensor with one element.*bl.round"):
+        round(bl.ones(2))
 
 
 def test_dtypes_beside_numpy_scalars() -> None:

@@ -76,6 +76,11 @@ class Linearized:
 
     def _entry(self, x: Any, path: str) -> Tensor:
         if not isinstance(x, Tensor):
+            if isinstance(x, (str, bytes)) or callable(x):
+                raise DtypeError(
+                    f"{self.where}: {path} is {shown(x)} ({type(x).__name__}), which has no derivative. Leave it "
+                    "out of argnums; in a dataclass mark the field: dataclasses.field(metadata={'static': True})."
+                )
             x = wrap(as_value(x))
         if x.dtype.char not in FLOAT:
             raise DtypeError(

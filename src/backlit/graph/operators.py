@@ -84,6 +84,12 @@ class Operators:
     def __imod__(self, other: Any, /) -> Tensor:
         return _inplace("remainder", "%", self, other)
 
+    def __divmod__(self, other: Any, /) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any, /) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
     def __pow__(self, other: Any, /) -> Tensor:
         return OPS["pow"].operator(self, other)
 

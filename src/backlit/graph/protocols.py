@@ -35,7 +35,7 @@ _ACCUMULATIONS = {
 
 #: NumPy's functions by their names without `numpy.`, and the function here; the same names need no entry.
 FUNCTIONS = {
-    "amax": "max", "amin": "min", "around": "round", "linalg.tensordot": "tensordot", "linalg.matmul": "matmul",
+    "amax": "max", "amin": "min", "linalg.tensordot": "tensordot", "linalg.matmul": "matmul",
     "linalg.matrix_transpose": "matrix_transpose", "linalg.vecdot": "vecdot",
     "linalg.outer": "outer", "trace": "linalg.trace", "diagonal": "linalg.diagonal",
     "cross": "linalg.cross",
@@ -298,6 +298,20 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return PUBLIC["linalg.vector_norm"](x, axis=axis, ord=2 if ord is None else ord, keepdims=keepdims)
 
 
+def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
+    """NumPy's four results; the residuals are empty where they are no minimum of a unique solution."""
+    rtol = None if rcond is None or rcond < 0 else rcond
+    x, rank = PUBLIC["linalg.lstsq"](a, b, rtol=rtol), PUBLIC["linalg.matrix_rank"](a, rtol=rtol)
+    rest = PUBLIC["matmul"](a, x) - b
+    unique = int(rank) == a.shape[1] < a.shape[0]
+    residuals = PUBLIC["sum"](rest * rest, axis=0, keepdims=rest.ndim == 1) if unique else PUBLIC["zeros"]((0,))
+    return x, residuals, rank, PUBLIC["linalg.svdvals"](a)
+
+
+def _round(a: Any, decimals: int = 0) -> Any:
+    return PUBLIC["round"](a) if not decimals else PUBLIC["round"](a * 10.0**decimals) / 10.0**decimals
+
+
 def _broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     if any(np.asarray(_value(a)).dtype.kind not in "biufc" for a in args):  # Matplotlib passes None and strings along
         return np.broadcast_arrays(*map(_value, args))
@@ -329,12 +343,13 @@ def _size(a: Any, axis: int | None = None) -> int:
 
 
 ADAPTERS: dict[str, Callable[..., Any]] = {
-    "argsort": _sorted("argsort"), "atleast_1d": _at_least(1), "atleast_2d": _at_least(2),
+    "argsort": _sorted("argsort"), "around": _round, "atleast_1d": _at_least(1), "atleast_2d": _at_least(2),
     "broadcast_arrays": _broadcast_arrays, "clip": _clip, "concatenate": _concatenate, "copy": _copy,
     "cumprod": _scan("cumulative_prod"), "cumsum": _scan("cumulative_sum"), "dot": _dot,
-    "full_like": _full_like, "hstack": _stacked(1, 1), "inner": _inner, "linalg.norm": _norm,
-    "ndim": lambda a: a.ndim, "pad": _pad, "permute_dims": _transpose, "ravel": lambda a, order="C": _flat(a),
-    "reshape": _reshape, "shape": lambda a: a.shape, "size": _size, "sort": _sorted("sort"), "squeeze": _squeeze,
-    "take": _take, "take_along_axis": _along, "transpose": _transpose, "vdot": _vdot, "vstack": _stacked(0, 2),
+    "full_like": _full_like, "hstack": _stacked(1, 1), "inner": _inner, "linalg.lstsq": _lstsq,
+    "linalg.norm": _norm, "ndim": lambda a: a.ndim, "pad": _pad, "permute_dims": _transpose,
+    "ravel": lambda a, order="C": _flat(a), "reshape": _reshape, "round": _round, "shape": lambda a: a.shape,
+    "size": _size, "sort": _sorted("sort"), "squeeze": _squeeze, "take": _take, "take_along_axis": _along,
+    "transpose": _transpose, "vdot": _vdot, "vstack": _stacked(0, 2),
     "where": _where,
 }  # fmt: skip

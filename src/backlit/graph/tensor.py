@@ -169,6 +169,12 @@ class Tensor(Operators, Protocols):
             raise ShapeError(f"{asked}: expected a Tensor with one element, got shape {self.shape}; {mend}.")
         return value.item()
 
+    def __round__(self, ndigits: int | None = None) -> int | float:
+        return round(self._single("round()", "use bl.round"), ndigits)
+
+    def __trunc__(self) -> int:
+        return int(self._single("trunc()", "use bl.trunc"))
+
     def __index__(self) -> int:
         value = self._known("index")
         if self.dtype.char in FLOAT or value.ndim:

@@ -29,17 +29,24 @@ Function = Callable[..., Any]
 
 
 @op(
-    infer=lambda x: Spec(x.shape, x.dtype), traits="stops", nondiff="stop_gradient ends differentiation here",
+    name="stop_gradient", namespace="hidden", infer=lambda x: Spec(x.shape, x.dtype), traits="stops",
+    nondiff="stop_gradient ends differentiation here",
     latex="\\bot\\left({0}\\right)", samples=lambda rng: [((rng.normal(size=(2, 3)),), {})],
 )  # fmt: skip
+def stopped(x: Any, /) -> Any:
+    """The same value as a constant."""
+    return x
+
+
+@function()
 def stop_gradient(x: Any, /) -> Any:
-    """The same value as a constant: no derivative passes through it.
+    """The same value as a constant: no derivative passes through it. Of a tree, each leaf.
 
     >>> import backlit as bl
     >>> bl.grad(lambda x: x * bl.stop_gradient(x))(3.0)
     tensor(3., dtype=float32)
     """
-    return x
+    return tree_map(stopped.public, x)
 
 
 @function()
