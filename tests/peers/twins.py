@@ -309,7 +309,6 @@ TWINS: dict[str, Twin] = {
     "tril": lambda x, k=0: torch.tril(x, k), "triu": lambda x, k=0: torch.triu(x, k),
     "meshgrid": lambda *xs, indexing="xy": torch.meshgrid(*xs, indexing=indexing),
     "one_hot": one_hot,
-    "stop_gradient": lambda x: x.detach(),
     "pinv": lambda x, rtol=None: torch.linalg.pinv(x, rtol=rtol), "lstsq": lstsq, "solve_triangular": triangular,
     "expm": torch.linalg.matrix_exp, "matrix_rank": rank, "trace": traced,
     "cholesky": lambda x, upper=False: torch.linalg.cholesky(x, upper=upper),
