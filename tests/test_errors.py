@@ -185,6 +185,11 @@ TABLE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "einsum, terms": (lambda: bl.einsum("ij,jk->ik", M), ArgumentError, "2 terms for 1 operands"),
     "einsum, output": (lambda: bl.einsum("ij->iz", M), ArgumentError, "label 'z' is in no term"),
     "solve, not square": (lambda: bl.linalg.solve(M, V), ShapeError, r"square matrices.*\(2, 3\)"),
+    "argument by name": (lambda: bl.grad(lambda x: x, argnums="x")(1.0), ArgumentError, "got 'x'.*by position"),
+    "primals without a list": (lambda: bl.jvp(bl.sin, 1.0, [1.0]), ArgumentError, r"primals.*write \[primal\]"),
+    "hvp without a list": (lambda: bl.hvp(bl.sin, 1.0, [1.0]), ArgumentError, "hvp: primals must be a list"),
+    "gradient of a number": (lambda: bl.grad(3)(1.0), ArgumentError, r"expected a function.*got 3 \(int\)"),  # type: ignore[arg-type]
+    "beyond int64": (lambda: bl.tensor(2**70), DtypeError, "beyond what int64 holds"),
     "singular": (lambda: bl.linalg.inv(bl.zeros((2, 2))), ArgumentError, "singular.*pinv"),
     "not positive": (lambda: bl.linalg.cholesky(-bl.eye(2)), ArgumentError, "not positive definite"),
     "no key": (lambda: bl.random.normal(3, (2,)), ArgumentError, r"bl.random.key\(seed\)"),

@@ -19,6 +19,11 @@ from .reverse import seed_for
 def positions(argnums: int | Sequence[int], args: Sequence[Any], where: str) -> tuple[int, ...]:
     """The arguments that `argnums` names, counted from the front."""
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not all(isinstance(i, int) for i in numbers):
+        raise ArgumentError(
+            f"{where}: argnums must be the position of an argument or several, got {argnums!r}; "
+            "an argument to be differentiated is given by position, not by name."
+        )
     for i in numbers:
         if not -len(args) <= i < len(args):
             raise ArgumentError(f"{where}: argnums={argnums} names argument {i}, but {len(args)} were given.")
@@ -30,6 +35,8 @@ def positions(argnums: int | Sequence[int], args: Sequence[Any], where: str) -> 
 
 def bound(f: Function, kwargs: dict[str, Any]) -> Function:
     """`f` with its keyword arguments given: these are not differentiated."""
+    if not callable(f):
+        raise ArgumentError(f"grad: expected a function to differentiate, got {shown(f)} ({type(f).__name__}).")
     return functools.partial(f, **kwargs) if kwargs else f
 
 
@@ -131,11 +138,22 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     """
     if any(map(is_static, leaves((primals, tangents)))):
         return defer("jvp", jvp, (f, primals, tangents, has_aux), {})
+    for what, given in (("primals", primals), ("tangents", tangents)):
+        listed(given, what, "jvp")
     lin = Linearized(f, primals, range(len(primals)), "jvp", has_aux)
     same_structure(list(primals), list(tangents), where="jvp")
-    given = [_tangent(t, x) for t, x in zip(leaves(list(tangents)), lin.inputs, strict=True)]
-    pair = lin.result(), rebuild(lin.tree, iter(lin.push_forward(given)))
+    moved = [_tangent(t, x) for t, x in zip(leaves(list(tangents)), lin.inputs, strict=True)]
+    pair = lin.result(), rebuild(lin.tree, iter(lin.push_forward(moved)))
     return (*pair, lin.aux) if has_aux else pair
+
+
+def listed(given: Any, what: str, where: str) -> None:
+    """Check that arguments or their tangents are given as a list."""
+    if not isinstance(given, (list, tuple)):
+        raise ArgumentError(
+            f"{where}: {what} must be a list with one entry for each argument of the function, got {shown(given)}; "
+            f"write [{what[:-1]}]."
+        )
 
 
 def _tangent(t: Any, x: Tensor) -> Tensor:

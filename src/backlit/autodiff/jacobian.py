@@ -16,7 +16,7 @@ from ..graph.op import function
 from ..graph.tensor import Tensor, wrap
 from ..ops.joining import stack
 from ..ops.movement import reshape
-from .functions import bound, grad, jvp, positions
+from .functions import bound, grad, jvp, listed, positions
 from .linearized import Function, Linearized
 
 
@@ -128,5 +128,6 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     >>> bl.hvp(lambda x: (x * x * x).sum(), [bl.tensor([1.0, 2.0])], [bl.tensor([1.0, 0.0])])
     (tensor([6., 0.], dtype=float32),)
     """
+    listed(primals, "primals", "hvp")
     gradient = grad(f, tuple(range(len(primals))))
     return jvp(gradient, primals, tangents)[1]

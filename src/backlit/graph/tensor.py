@@ -344,7 +344,11 @@ def as_value(data: Any, dtype: Any = None, copy: bool = False) -> Any:
             return data.copy() if copy and isinstance(data, np.ndarray) else data
         return data.astype(wanted)
     if type(data) in WEAK:
-        return (scalar_dtype(data) if dtype is None else as_dtype(dtype)).type(data)
+        wanted = scalar_dtype(data) if dtype is None else as_dtype(dtype)
+        try:
+            return wanted.type(data)
+        except OverflowError:
+            raise DtypeError(f"Tensor: {shown(data)} is beyond what {wanted.name} holds; give a float.") from None
     try:
         array = np.array(_plain(data))
     except ValueError:
