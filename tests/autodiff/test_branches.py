@@ -49,3 +49,10 @@ def test_traced_and_static_runs_give_the_same():
         found = session.run(bl.static.gradients(f(p), [p])[0], {p: x})
         np.testing.assert_array_equal(found, bl.grad(f)(bl.tensor(x)).numpy())
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("f", [lambda x: (x**3) ** (1 / 3), lambda x: bl.sqrt(x * x)], ids=["cube root", "root"])
+def test_what_the_chain_rule_does_not_know_is_not_a_number(f):  # type: ignore[no-untyped-def]
+    """An infinite cotangent times a partial of 0: no silent 0, for the true derivative of the first is 1."""
+    with np.errstate(all="ignore"):
+        assert np.isnan(bl.grad(f)(0.0).item())

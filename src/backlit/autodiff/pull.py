@@ -14,8 +14,7 @@ import numpy as np
 from ..base.dtypes import COMPLEX
 from ..graph.node import Node
 from ..graph.opdef import OpDef
-from ..ops.arithmetic import guarded_product
-from .rules import conjugated, fit, vjp_of
+from .rules import conjugated, fit, product_of, vjp_of
 
 Pull = Callable[[Node, Any, Any], Sequence[Any]]
 
@@ -37,13 +36,14 @@ def _pull_for(op: OpDef, guarded: bool) -> Pull:
         return _bilinear(*op.transpose)
     if op.partials is None or len(op.partials) > 2:
         return general
-    factors = [_factor(p, op.singular or guarded) for p in op.partials]
+    times = product_of(op, guarded).eval
+    factors = [_factor(p, times) for p in op.partials]
     if len(factors) == 1:
         return _unary(factors[0])
     return _binary(*factors)
 
 
-def _factor(partial: Any, guarded: bool) -> Callable[..., Any] | None:
+def _factor(partial: Any, times: Callable[[Any, Any], Any]) -> Callable[..., Any] | None:
     """The function `(g, out, *inputs) -> g times the partial`; None where that is zero."""
     if partial is None or partial == 0:
         return None
@@ -51,9 +51,7 @@ def _factor(partial: Any, guarded: bool) -> Callable[..., Any] | None:
         return lambda g, *_: g
     if not callable(partial):
         return lambda g, *_: g * partial
-    if guarded:
-        return lambda g, *values: guarded_product(g, conjugated(partial(*values)))
-    return lambda g, *values: g * conjugated(partial(*values))
+    return lambda g, *values: times(g, conjugated(partial(*values)))
 
 
 def _unary(factor: Callable[..., Any] | None) -> Pull:

@@ -12,9 +12,10 @@ from ..base.dtypes import COMPLEX, FLOAT, WEAK
 from ..base.errors import GradientError
 from ..graph.bind import PICK, bind
 from ..graph.node import Node
+from ..graph.op import Op
 from ..graph.opdef import SUPPLIED, OpDef
 from ..graph.tensor import Tensor, edge, leaf_node, wrap
-from ..ops.arithmetic import add, guarded_multiply, multiply
+from ..ops.arithmetic import add, guarded_multiply, masked_multiply, multiply
 from ..ops.complex import conj, real
 from ..ops.creation import zeros_of
 from ..ops.movement import broadcast_to, reshape
@@ -79,7 +80,7 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool, guarded: 
     args = arguments(node, as_edges)
     if op.partials is not None:
         out = result(node, as_edges)
-        times = guarded_multiply if op.singular or guarded else multiply
+        times = product_of(op, guarded)
         cotangents: list[Any] = []
         for i, partial in enumerate(op.partials):
             if not wanted[i] or partial is None or partial == 0:
@@ -115,6 +116,13 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool, guarded: 
     ]
 
 
+def product_of(op: OpDef, guarded: bool = False) -> Op:
+    """The product by which a partial of `op` meets a cotangent or tangent."""
+    if op.masked:
+        return masked_multiply
+    return guarded_multiply if op.singular or guarded else multiply
+
+
 def conjugated(d: Any) -> Any:
     """A partial as it enters a cotangent: conjugated where it is complex."""
     cls = d.__class__
@@ -146,7 +154,7 @@ def jvp_of(node: Node, tangents: Sequence[Any]) -> Any:
     moving = [i for i, t in enumerate(tangents) if t is not None]
     if op.partials is not None:
         out = edge(node)
-        times = guarded_multiply if op.singular else multiply
+        times = product_of(op)
         total: Any = None
         for i in moving:
             partial = op.partials[i]

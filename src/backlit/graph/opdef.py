@@ -59,9 +59,9 @@ class OpDef:
         result: dtype of the result: "same" as the inputs', "boolean", or "real" (of complex inputs).
         traits: "commutative"; "jointly_linear" (linear in all inputs together, as addition is, not in
             each alone, as a product is); "singular" (a partial may be infinite: where the cotangent is 0
-            the product counts as 0); "selects" (parts of its inputs are not taken: behind it all partials
-            count as possibly infinite); "eager_only" (the shape depends on values); "stops" (the derivative
-            is cut here on purpose).
+            the product counts as 0); "masked" (the same, and where the partial is 0); "selects" (parts of
+            its inputs are not taken: behind it all partials count as possibly infinite); "eager_only" (the
+            shape depends on values); "stops" (the derivative is cut here on purpose).
         results: None for one output, else the class (a NamedTuple, or tuple) that holds several.
         namespace: "" for a name of `backlit` itself, or "linalg", "fft", "random"; "hidden" for an op that
             has no public function.
@@ -74,7 +74,7 @@ class OpDef:
 
     __slots__ = (
         "array_api", "chars", "composite", "defaults", "doc", "dtypes", "eval", "family", "infer",
-        "input_names", "jvp", "latex", "name", "namespace", "native", "nondiff", "onnx", "operator",
+        "input_names", "jvp", "latex", "masked", "name", "namespace", "native", "nondiff", "onnx", "operator",
         "param_names", "partials", "plain", "positional", "prepare", "promotes", "public", "pulls", "rest", "result",
         "results", "samples", "saved_inputs", "saves", "saves_out", "saves_rest", "selects", "singular",
         "stops", "traits", "transpose", "unrecorded", "vjp",
@@ -135,7 +135,7 @@ class OpDef:
         self.native, self.onnx, self.array_api, self.latex = native, onnx, array_api, latex
         self.samples = samples
         self.singular, self.stops = "singular" in self.traits, "stops" in self.traits
-        self.selects = "selects" in self.traits
+        self.selects, self.masked = "selects" in self.traits, "masked" in self.traits
         self.unrecorded = nondiff is not None and (result == "boolean" or self.stops)
         #: The backward pass through this op on arrays, unrolled when first needed (autodiff/pull.py).
         self.pulls: Any = None

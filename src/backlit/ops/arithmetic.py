@@ -51,7 +51,17 @@ reciprocal = elementwise(
 
 
 def guarded_product(x1: Any, x2: Any, /) -> Any:
-    """The product, and 0 where one is 0, whatever the other is; on NumPy values."""
+    """The product, and 0 where `x1` is 0, whatever `x2` is; on NumPy values."""
+    if not isinstance(x1, np.ndarray) and not isinstance(x2, np.ndarray):
+        return x1 * x2 if x1 else np.result_type(x1, x2).type(0)
+    product = x1 * x2
+    if np.isfinite(product).all():
+        return product
+    return np.where(x1 == 0, product.dtype.type(0), product)
+
+
+def masked_product(x1: Any, x2: Any, /) -> Any:
+    """The product, and 0 where either factor is 0, whatever the other is; on NumPy values."""
     if not isinstance(x1, np.ndarray) and not isinstance(x2, np.ndarray):
         return x1 * x2 if x1 and x2 else np.result_type(x1, x2).type(0)
     product = x1 * x2
@@ -62,9 +72,17 @@ def guarded_product(x1: Any, x2: Any, /) -> Any:
 
 guarded_multiply = elementwise(
     "guarded_multiply",
-    "x1 · x2, and 0 where one is 0, whatever the other is: a path that carries nothing adds nothing, past any pole.",
+    "x1 · x2, and 0 where x1 is 0: a cotangent that carries nothing adds nothing, past any pole. But an infinite one "
+    "times a partial of 0 stays NaN, because there the chain rule says nothing.",
     eval=guarded_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2",
-    traits=["singular", "selects"],
+    traits=["masked", "selects"],
+    dtypes="floating-point", namespace="hidden", latex="{0} \\cdot {1}", samples=[[(-3, -0.5), (0.5, 3)], (-3, 3)],
+)  # fmt: skip
+masked_multiply = elementwise(
+    "masked_multiply",
+    "x1 · x2, and 0 where either is 0: what the derivatives of `guarded_multiply` are made of.",
+    eval=masked_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2",
+    traits=["commutative", "masked", "selects"],
     dtypes="floating-point", namespace="hidden", latex="{0} \\cdot {1}", samples=[[(-3, -0.5), (0.5, 3)], (-3, 3)],
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from ..base.dtypes import COMPLEX, DType, complex64, complex128, float32
 from ..base.errors import ArgumentError, GradientError
 from ..graph.op import op
 from ..graph.opdef import Spec
-from .arithmetic import guarded_multiply
+from .arithmetic import masked_multiply
 from .complex import imag
 from .contraction import matmul
 from .creation import tril, triu
@@ -176,7 +176,7 @@ class EigResult(NamedTuple):
 def _eigh_vjp(g: Any, out: Any, x: Any) -> Any:
     """Giles (2008), section 3.1, with the Hermitian part taken."""
     (gw, gv), (w, v) = g, out
-    turn = guarded_multiply(matmul(adjoint(v), gv) * _outside(x.shape[-1], x.dtype), _inverse_gaps(w))
+    turn = masked_multiply(matmul(adjoint(v), gv) * _outside(x.shape[-1], x.dtype), _inverse_gaps(w))
     inner = turn + _diagonal_matrix(gw)
     ct = matmul(v, matmul(inner, adjoint(v)))
     return ((ct + adjoint(ct)) * 0.5,)
@@ -221,7 +221,7 @@ def _eig_vjp(g: Any, out: Any, x: Any) -> Any:
     vh = adjoint(v)
     turn = matmul(vh, gv)
     turn = turn - matmul(vh, v) * (diagonal(turn) + conjugated(diagonal(turn)))[..., None, :] * 0.5
-    turn = guarded_multiply(turn * _outside(x.shape[-1], v.dtype), conjugated(_inverse_gaps(w)))
+    turn = masked_multiply(turn * _outside(x.shape[-1], v.dtype), conjugated(_inverse_gaps(w)))
     return (solve(vh, matmul(turn + _diagonal_matrix(gw), vh)),)
 
 
@@ -289,21 +289,21 @@ def _svd_vjp(g: Any, out: Any, x: Any, *, full_matrices: bool) -> Any:
     uh, gv = adjoint(u), adjoint(gvh)
     k = s.shape[-1]
     row, column = s[..., None, :], s[..., :, None]
-    inverse = guarded_multiply(_inverse_gaps(s), 1 / (row + column))
+    inverse = masked_multiply(_inverse_gaps(s), 1 / (row + column))
     turn_u, turn_v = matmul(uh, gu), matmul(vh, gv)
     outside = _outside(k, x.dtype)
-    left = guarded_multiply((turn_u - adjoint(turn_u)) * outside, inverse) * row
-    right = guarded_multiply((turn_v - adjoint(turn_v)) * outside, inverse) * column
+    left = masked_multiply((turn_u - adjoint(turn_u)) * outside, inverse) * row
+    right = masked_multiply((turn_v - adjoint(turn_v)) * outside, inverse) * column
     inner = left + right + _diagonal_matrix(gs)
     if x.dtype.char in COMPLEX:
-        inner = inner + _diagonal_matrix(1j * guarded_multiply(imag(diagonal(turn_u)), 1 / s))
+        inner = inner + _diagonal_matrix(1j * masked_multiply(imag(diagonal(turn_u)), 1 / s))
     ct = matmul(u, matmul(inner, vh))
     if m > k:
         rest = gu - matmul(u, turn_u)
-        ct = ct + matmul(guarded_multiply(rest, 1 / row), vh)
+        ct = ct + matmul(masked_multiply(rest, 1 / row), vh)
     if n > k:
         rest = gvh - matmul(adjoint(turn_v), vh)
-        ct = ct + matmul(u, guarded_multiply(rest, 1 / column))
+        ct = ct + matmul(u, masked_multiply(rest, 1 / column))
     return (ct,)
 
 

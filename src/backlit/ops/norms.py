@@ -11,7 +11,7 @@ from ..base.errors import ArgumentError
 from ..base.shapes import as_axes, reduced
 from ..graph.op import composite, op
 from ..graph.opdef import Spec
-from .arithmetic import abs_, divide, guarded_multiply, multiply, pow_
+from .arithmetic import abs_, divide, masked_multiply, multiply, pow_
 from .comparison import equal, not_equal, where
 from .decompositions import svdvals
 from .linalg import linalg, matrices, real_of
@@ -35,7 +35,7 @@ def _norm_vjp(g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, ord: float
     zero = equal(size, 0)
     unit = divide(x, where(zero, 1, size))
     share = where(zero, 0, pow_(divide(where(zero, 1, size), safe), ord - 1))
-    return (guarded_multiply(unit, multiply(g, share)),)
+    return (masked_multiply(unit, multiply(g, share)),)
 
 
 @op(
