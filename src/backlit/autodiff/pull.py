@@ -19,6 +19,8 @@ from .rules import conjugated, fit, product_of, vjp_of
 Pull = Callable[[Node, Any, Any], Sequence[Any]]
 
 _ndarray = np.ndarray
+#: Classes of numbers that conjugation leaves as they are.
+_REAL = frozenset((float, int, np.float32, np.float64))
 
 
 def pulls_for(op: OpDef) -> tuple[Pull, Pull]:
@@ -37,13 +39,13 @@ def _pull_for(op: OpDef, guarded: bool) -> Pull:
     if op.partials is None or len(op.partials) > 2:
         return general
     times = product_of(op, guarded).eval
-    factors = [_factor(p, times) for p in op.partials]
+    factors = [_factor(p, times, len(op.partials)) for p in op.partials]
     if len(factors) == 1:
         return _unary(factors[0])
     return _binary(*factors)
 
 
-def _factor(partial: Any, times: Callable[[Any, Any], Any]) -> Callable[..., Any] | None:
+def _factor(partial: Any, times: Callable[[Any, Any], Any], inputs: int) -> Callable[..., Any] | None:
     """The function `(g, out, *inputs) -> g times the partial`; None where that is zero."""
     if partial is None or partial == 0:
         return None
@@ -51,7 +53,16 @@ def _factor(partial: Any, times: Callable[[Any, Any], Any]) -> Callable[..., Any
         return lambda g, *_: g
     if not callable(partial):
         return lambda g, *_: g * partial
-    return lambda g, *values: times(g, conjugated(partial(*values)))
+
+    def unary(g: Any, out: Any, x: Any) -> Any:
+        d = partial(out, x)
+        return times(g, d if d.__class__ in _REAL else conjugated(d))
+
+    def binary(g: Any, out: Any, x: Any, y: Any) -> Any:
+        d = partial(out, x, y)
+        return times(g, d if d.__class__ in _REAL else conjugated(d))
+
+    return unary if inputs == 1 else binary
 
 
 def _unary(factor: Callable[..., Any] | None) -> Pull:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,10 @@ def backpropagate(
         targets = set(targets)
         leading = _leading(seeds, targets, cut)
     cotangents: dict[Node, Any] = dict(seeds)
-    heap = [(-node.serial, node) for node in cotangents]
-    heapify(heap)
+    waiting = sorted(cotangents, key=attrgetter("serial"), reverse=True)
     #: The newest node waiting; the others are in the heap. Along a chain the heap stays empty.
-    newest = heappop(heap)[1] if heap else None
+    newest = waiting[0] if waiting else None
+    heap = [(-node.serial, node) for node in waiting[1:]]
     found: dict[Node, Any] = {}
     guarded = False
     keep_freed_memory()
@@ -159,16 +160,19 @@ def _leading(seeds: Collection[Node], targets: set[Node], cut: bool) -> set[Node
     return None if every and len(leading) == len(order) else leading
 
 
+_REAL_SCALARS = frozenset((np.float32, np.float64))
+
+
 def seed_for(y: Tensor, cotangent: Any, where: str) -> Any:
     """The cotangent of an output as a Tensor of its shape and dtype; 1 by default, for one element."""
+    if cotangent is None and y.value.__class__ in _REAL_SCALARS:
+        return y.value.__class__(1)
     if y.dtype.char not in FLOAT:
         raise DtypeError(
             f"{where}: expected a floating-point output, got {y.dtype.name}. Integers and truth values, from argmax, a "
             "comparison or a cast, change in jumps and have no derivative; return what they were computed from."
         )
     if cotangent is None:
-        if isinstance(y.value, np.generic):
-            return y.value.dtype.type(1)
         if None in y.shape or y.size != 1:
             raise GradientError(
                 f"{where}: the output has shape {y.shape}, not one element; reduce it to a scalar (for example "

@@ -24,6 +24,7 @@ _ndarray = np.ndarray
 _recording = recording.get
 _config = config.get
 _NUMERIC = FLOAT + INTEGER
+_NONE: frozenset[type] = frozenset()
 _OPERANDS = (Tensor, np.ndarray, np.generic, list, tuple, *WEAK)
 
 
@@ -32,6 +33,7 @@ def fast_unary(op: OpDef) -> Callable[..., Any]:
     eval, chars, unrecorded, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
     saves_in = op.saved_inputs is None or op.saved_inputs[0]
     several = op.results is not None
+    scalars = frozenset(np.dtype(c).type for c in chars)
 
     def public(*args: Any, **kwargs: Any) -> Any:
         if len(args) != 1 or kwargs:
@@ -40,7 +42,7 @@ def fast_unary(op: OpDef) -> Callable[..., Any]:
         if not isinstance(x, Tensor) or several:
             return bind(op, args, {})
         value, source = x.value, x.node
-        if value is None or value.dtype.char not in chars:
+        if value.__class__ not in scalars and (value is None or value.dtype.char not in chars):
             return bind(op, args, {})
         try:
             out = eval(value)
@@ -68,6 +70,12 @@ def fast_unary(op: OpDef) -> Callable[..., Any]:
 def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
     """The public function of an op with two inputs and no parameters, or its operator (`declines`)."""
     eval, chars, unrecorded, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
+    scalars = frozenset(np.dtype(c).type for c in chars)
+    #: The NumPy scalars next to which a Python number keeps out of the question of dtypes.
+    beside: dict[type, frozenset[type]] = {
+        float: frozenset(np.dtype(c).type for c in chars if c in FLOAT),
+        int: frozenset(np.dtype(c).type for c in chars if c in _NUMERIC),
+    }
     saves_a, saves_b = op.saved_inputs or (True, True)
     simple = op.prepare is None and not op.param_names and op.results is None
 
@@ -82,27 +90,19 @@ def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
         source_a = source_b = None
         if isinstance(a, Tensor):
             x, source_a = a.value, a.node
-            if x is None:
-                return slow(a, b)
-            dtype = x.dtype
             if isinstance(b, Tensor):
                 y, source_b = b.value, b.node
-                if y is None or y.dtype is not dtype:
+                if not (x.__class__ is y.__class__ and x.__class__ in scalars) and not _alike(x, y, chars):
                     return slow(a, b)
             else:
-                y, kind = b, type(b)
-                if not ((kind is float and dtype.char in FLOAT) or (kind is int and dtype.char in _NUMERIC)):
+                y = b
+                if x.__class__ not in beside.get(b.__class__, _NONE) and not _beside(b, x, chars):
                     return slow(a, b)
         elif isinstance(b, Tensor):
-            x, y, source_b, kind = a, b.value, b.node, type(a)
-            if y is None:
-                return slow(a, b)
-            dtype = y.dtype
-            if not ((kind is float and dtype.char in FLOAT) or (kind is int and dtype.char in _NUMERIC)):
+            x, y, source_b = a, b.value, b.node
+            if y.__class__ not in beside.get(a.__class__, _NONE) and not _beside(a, y, chars):
                 return slow(a, b)
         else:
-            return slow(a, b)
-        if dtype.char not in chars:
             return slow(a, b)
         try:
             out = eval(x, y)
@@ -141,3 +141,16 @@ def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
         return operator(*args)
 
     return public
+
+
+def _alike(x: Any, y: Any, chars: str) -> bool:
+    """Are these two values of one dtype that the op takes?"""
+    return x is not None and y is not None and x.dtype is y.dtype and x.dtype.char in chars
+
+
+def _beside(number: Any, x: Any, chars: str) -> bool:
+    """Does a Python number take the dtype of `x`, and the op take that?"""
+    kind = type(number)
+    if x is None or x.dtype.char not in chars:
+        return False
+    return (kind is float and x.dtype.char in FLOAT) or (kind is int and x.dtype.char in _NUMERIC)
