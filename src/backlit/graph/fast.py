@@ -7,12 +7,13 @@ hand, dtypes that fit); anything else is handed to `bind`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..base.config import config, recording
-from ..base.dtypes import FLOAT, INTEGER, WEAK
+from ..base.dtypes import CATEGORIES, FLOAT, INTEGER, WEAK
 from .bind import bind
 from .defer import apply
 from .node import Node, caller
@@ -28,12 +29,18 @@ _NONE: frozenset[type] = frozenset()
 _OPERANDS = (Tensor, np.ndarray, np.generic, list, tuple, *WEAK)
 
 
+@cache
+def _classes(chars: str, among: str = CATEGORIES["any"]) -> frozenset[type]:
+    """The classes of NumPy's scalars of these dtypes, as far as they are `among` others."""
+    return frozenset(np.dtype(c).type for c in chars if c in among)
+
+
 def fast_unary(op: OpDef) -> Callable[..., Any]:
     """The public function of an op with one input and no parameters."""
     eval, chars, unrecorded, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
     saves_in = op.saved_inputs is None or op.saved_inputs[0]
     several = op.results is not None
-    scalars = frozenset(np.dtype(c).type for c in chars)
+    scalars = _classes(chars)
 
     def public(*args: Any, **kwargs: Any) -> Any:
         if len(args) != 1 or kwargs:
@@ -70,12 +77,9 @@ def fast_unary(op: OpDef) -> Callable[..., Any]:
 def fast_binary(op: OpDef, *, declines: bool = False) -> Callable[..., Any]:
     """The public function of an op with two inputs and no parameters, or its operator (`declines`)."""
     eval, chars, unrecorded, saves_out = op.eval, op.chars, op.unrecorded, op.saves_out
-    scalars = frozenset(np.dtype(c).type for c in chars)
+    scalars = _classes(chars)
     #: The NumPy scalars next to which a Python number keeps out of the question of dtypes.
-    beside: dict[type, frozenset[type]] = {
-        float: frozenset(np.dtype(c).type for c in chars if c in FLOAT),
-        int: frozenset(np.dtype(c).type for c in chars if c in _NUMERIC),
-    }
+    beside = {float: _classes(chars, FLOAT), int: _classes(chars, _NUMERIC)}
     saves_a, saves_b = op.saved_inputs or (True, True)
     simple = op.prepare is None and not op.param_names and op.results is None
 
