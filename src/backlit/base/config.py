@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from .errors import ArgumentError
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """Settings of the library; change them for a block with `settings(...)`.
 
     Attributes:
@@ -34,21 +32,22 @@ class Config:
     keep_values: bool = False
     check: bool = False
     default_graph: Any = None
-    #: Must recording do more than usual? Then ops leave their short way.
-    watchful: bool = field(init=False, repr=False, default=False)
+    #: Must recording do more than usual? Then ops leave their short way. Follows from the others.
+    watchful: bool = False
 
-    def __post_init__(self) -> None:
-        dtype = np.dtype(self.default_dtype)
+    def changed(self, **changes: Any) -> Config:
+        """These settings with some of them changed."""
+        new = self._replace(**changes)
+        dtype = np.dtype(new.default_dtype)
         if dtype.char not in "fd":
             raise ArgumentError(
                 f"default_dtype: expected float32 or float64, got {dtype.name}. "
                 "Narrower types are chosen per Tensor with dtype=."
             )
-        object.__setattr__(self, "default_dtype", dtype)
-        object.__setattr__(self, "watchful", self.keep_values or self.check)
+        return new._replace(default_dtype=dtype, watchful=new.keep_values or new.check)
 
 
-_INITIAL = Config(check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"))
+_INITIAL = Config().changed(check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"))
 config: ContextVar[Config] = ContextVar("backlit.config", default=_INITIAL)
 
 
@@ -61,16 +60,16 @@ def settings(**changes: Any) -> Iterator[Config]:
     ...     bl.tensor(0.5).dtype
     dtype('float64')
     """
-    names = [f.name for f in fields(Config) if f.init]
+    names = [name for name in Config._fields if name != "watchful"]
     unknown = set(changes) - set(names)
     if unknown:
         raise ArgumentError(f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(names)}.")
     before = config.get()
-    config.set(replace(before, **changes))
+    config.set(before.changed(**changes))
     try:
         yield config.get()
     finally:  # put back what was changed here, not what was set inside for good
-        config.set(replace(config.get(), **{name: getattr(before, name) for name in changes}))
+        config.set(config.get().changed(**{name: getattr(before, name) for name in changes}))
 
 
 #: Is a tape being written? True, False, or (true too) the forward node whose derivative is being recorded,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from copy import copy
 from functools import cache
@@ -36,7 +35,7 @@ def _opener(kind: type) -> Callable[[Any], Opened] | None:
         return _open_named_tuple if hasattr(kind, "_fields") else lambda tree: (_numbered(tree), tuple)
     if issubclass(kind, list):
         return lambda tree: (_numbered(tree), list)
-    return _open_dataclass if dataclasses.is_dataclass(kind) else None
+    return _open_dataclass if hasattr(kind, "__dataclass_fields__") else None
 
 
 def _numbered(items: Any) -> list[tuple[str, Any]]:
@@ -59,6 +58,8 @@ def _open_named_tuple(tree: Any) -> Opened:
 
 
 def _open_dataclass(tree: Any) -> Opened:
+    import dataclasses  # takes 2 ms, and is there already where somebody has a dataclass
+
     names = [f.name for f in dataclasses.fields(tree) if f.init and not f.metadata.get("static")]
     named = [(name, getattr(tree, name)) for name in names]
     return named, lambda new: dataclasses.replace(tree, **dict(zip(names, new, strict=True)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from dataclasses import fields
 from importlib import metadata
 from typing import Any
 
@@ -38,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     rows: list[tuple[str, Any]] = [(name, version or "not installed") for name, version in versions().items()]
     rows += [("platform", platform.platform()), ("", "")]
     settings = config.get()
-    rows += [(field.name, getattr(settings, field.name)) for field in fields(settings)]
+    rows += settings._asdict().items()
     rows += [
         ("", ""),
         ("BACKLIT_DATA", os.environ.get("BACKLIT_DATA", "not set")),

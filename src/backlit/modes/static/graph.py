@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...base.config import config, settings
@@ -146,13 +145,13 @@ def get_default_graph() -> Graph:
     graph = config.get().default_graph
     if graph is None:
         graph = Graph()
-        config.set(replace(config.get(), default_graph=graph))
+        config.set(config.get().changed(default_graph=graph))
     return graph
 
 
 def reset_default_graph() -> None:
     """Begin a new, empty default graph. What was built before stays in its own."""
-    config.set(replace(config.get(), default_graph=Graph()))
+    config.set(config.get().changed(default_graph=Graph()))
 
 
 @contextmanager
