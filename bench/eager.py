@@ -51,6 +51,53 @@ def interleaved(steps: dict[str, Step], rounds: int, budget: float = 0.05) -> di
     return samples
 
 
+def descend(loss: Any, params: list[Any], rate: float) -> None:
+    """One step of gradient descent with Backlit, eagerly."""
+    import backlit as bl
+
+    loss.backward()
+    with bl.no_grad():
+        for p in params:
+            p -= rate * p.grad
+            p.grad = None
+
+
+def torch_descent(params: list[Any], loss_of: Step, rate: float) -> Step:
+    """One step of gradient descent with PyTorch, its optimizer fused."""
+    import torch
+
+    optimizer = torch.optim.SGD(params, lr=rate, fused=True)
+
+    def step() -> Any:
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def jax_descent(start: list[Any], loss_of: Callable[[Any], Any], rate: float) -> Step:
+    """One step of gradient descent with JAX, compiled."""
+    import jax
+    import jax.numpy as jnp
+
+    @jax.jit
+    def update(p: Any) -> Any:
+        loss, g = jax.value_and_grad(loss_of)(p)
+        return loss, [a - rate * b for a, b in zip(p, g, strict=True)]
+
+    state = [jnp.asarray(p) for p in start]
+
+    def step() -> Any:
+        nonlocal state
+        loss, state = update(state)
+        return loss.block_until_ready()
+
+    return step
+
+
 def neuron(peers: set[str]) -> dict[str, Step]:
     """1/(1 + exp(-(w x + b))) of scalars: value and both gradients."""
     import backlit as bl
@@ -125,11 +172,7 @@ def perceptron(peers: set[str], batch: int = 128) -> dict[str, Step]:
     def ours() -> Any:
         w1, b1, w2, b2 = params
         loss = bl.softmax_cross_entropy(bl.relu(bx @ w1 + b1) @ w2 + b2, by)
-        loss.backward()
-        with bl.no_grad():
-            for p in params:
-                p -= rate * p.grad
-                p.grad = None
+        descend(loss, params, rate)
         return loss
 
     n1, c1, n2, c2 = (p.copy() for p in start)
@@ -161,16 +204,11 @@ def perceptron(peers: set[str], batch: int = 128) -> dict[str, Step]:
 
         tx, ty = torch.tensor(x), torch.tensor(y)
         tp = [torch.tensor(p, requires_grad=True) for p in start]
-        optimizer = torch.optim.SGD(tp, lr=rate, fused=True)
 
         def theirs() -> Any:
-            loss = cross_entropy(torch.addmm(tp[3], torch.relu(torch.addmm(tp[1], tx, tp[0])), tp[2]), ty)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss.detach()
+            return cross_entropy(torch.addmm(tp[3], torch.relu(torch.addmm(tp[1], tx, tp[0])), tp[2]), ty)
 
-        steps["torch eager"] = theirs
+        steps["torch eager"] = torch_descent(tp, theirs, rate)
     if "jax" in peers:
         import jax
         import jax.numpy as jnp
@@ -179,19 +217,7 @@ def perceptron(peers: set[str], batch: int = 128) -> dict[str, Step]:
             z = jax.nn.relu(x @ p[0] + p[1]) @ p[2] + p[3]
             return -jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
 
-        @jax.jit
-        def update(p: Any) -> Any:
-            loss, g = jax.value_and_grad(loss_of)(p)
-            return loss, [a - rate * b for a, b in zip(p, g, strict=True)]
-
-        state = [jnp.asarray(p) for p in start]
-
-        def jitted() -> Any:
-            nonlocal state
-            loss, state = update(state)
-            return loss.block_until_ready()
-
-        steps["jax.jit"] = jitted
+        steps["jax.jit"] = jax_descent(start, loss_of, rate)
     return steps
 
 
@@ -215,11 +241,7 @@ def lenet(peers: set[str], batch: int = 128) -> dict[str, Step]:
         h = bl.max_pool2d(bl.relu(bl.conv2d(bx, k1, c1)), 2)
         h = bl.max_pool2d(bl.relu(bl.conv2d(h, k2, c2)), 2)
         loss = bl.softmax_cross_entropy(h.reshape((batch, 256)) @ w + b, by)
-        loss.backward()
-        with bl.no_grad():
-            for p in params:
-                p -= rate * p.grad
-                p.grad = None
+        descend(loss, params, rate)
         return loss
 
     steps: dict[str, Step] = {"backlit": ours}
@@ -229,18 +251,13 @@ def lenet(peers: set[str], batch: int = 128) -> dict[str, Step]:
 
         tx, ty = torch.tensor(x), torch.tensor(y)
         tp = [torch.tensor(p, requires_grad=True) for p in start]
-        optimizer = torch.optim.SGD(tp, lr=rate, fused=True)
 
         def theirs() -> Any:
             h = max_pool2d(torch.relu(conv2d(tx, tp[0], tp[1])), 2)
             h = max_pool2d(torch.relu(conv2d(h, tp[2], tp[3])), 2)
-            loss = cross_entropy(torch.addmm(tp[5], h.flatten(1), tp[4]), ty)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss.detach()
+            return cross_entropy(torch.addmm(tp[5], h.flatten(1), tp[4]), ty)
 
-        steps["torch eager"] = theirs
+        steps["torch eager"] = torch_descent(tp, theirs, rate)
     if "jax" in peers:
         import jax
         import jax.numpy as jnp
@@ -255,19 +272,7 @@ def lenet(peers: set[str], batch: int = 128) -> dict[str, Step]:
             z = h.reshape((batch, 256)) @ p[4] + p[5]
             return -jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
 
-        @jax.jit
-        def update(p: Any) -> Any:
-            loss, g = jax.value_and_grad(loss_of)(p)
-            return loss, [a - rate * b for a, b in zip(p, g, strict=True)]
-
-        state = [jnp.asarray(p) for p in start]
-
-        def jitted() -> Any:
-            nonlocal state
-            loss, state = update(state)
-            return loss.block_until_ready()
-
-        steps["jax.jit"] = jitted
+        steps["jax.jit"] = jax_descent(start, loss_of, rate)
     return steps
 
 

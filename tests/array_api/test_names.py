@@ -27,13 +27,6 @@ OTHER_SIGNATURES = {
 DTYPES = list(strict.__array_namespace_info__().dtypes())
 
 
-@pytest.fixture(autouse=True, scope="module")
-def version() -> Iterator[None]:
-    strict.set_array_api_strict_flags(api_version="2024.12")
-    yield
-    strict.reset_array_api_strict_flags()
-
-
 def names(module: Any) -> list[str]:
     return [n for n in module.__all__ if n not in ITS_OWN]
 

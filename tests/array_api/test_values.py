@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,6 @@ import backlit as bl
 strict: Any = pytest.importorskip("array_api_strict")
 
 DTYPES = list(strict.__array_namespace_info__().dtypes())
-
-
-@pytest.fixture(autouse=True, scope="module")
-def version() -> Iterator[None]:
-    strict.set_array_api_strict_flags(api_version="2024.12")
-    yield
-    strict.reset_array_api_strict_flags()
 
 
 def convert(namespace: Any, x: Any) -> Any:

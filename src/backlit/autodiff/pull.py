@@ -83,22 +83,9 @@ def _unary(factor: Callable[..., Any] | None) -> Pull:
 def _binary(first: Callable[..., Any] | None, second: Callable[..., Any] | None) -> Pull:
     def pull(node: Node, inputs: Any, g: Any) -> Sequence[Any]:
         a, b = inputs
-        out = node.value
-        if out is None:
-            out = node
-        x = y = None
-        if a.__class__ is Node:
-            x = a.value
-            if x is None:
-                x = a
-        else:
-            x = a
-        if b.__class__ is Node:
-            y = b.value
-            if y is None:
-                y = b
-        else:
-            y = b
+        out = node if node.value is None else node.value
+        x = a if a.__class__ is not Node or a.value is None else a.value
+        y = b if b.__class__ is not Node or b.value is None else b.value
         one = two = None
         if a.__class__ is Node and first is not None:
             one = first(g, out, x, y)

@@ -90,9 +90,7 @@ def vjp_of(node: Node, g: Any, wanted: Sequence[bool], as_edges: bool, guarded: 
             if type(d) is int:
                 ct = g if d == 1 else g * d
             else:
-                if (getattr(d, "dtype", None) is not None and d.dtype.char in COMPLEX) or type(d) is complex:
-                    d = conj(d)
-                ct = times(g, d)
+                ct = times(g, conjugated(d))
             x = node.inputs[i]  # type: ignore[index]
             cotangents.append(fit(ct, x))
         return cotangents

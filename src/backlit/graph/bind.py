@@ -191,9 +191,7 @@ def _cut(op: OpDef) -> OpDef:
 
 
 def _constant(op: OpDef, x: Any) -> Any:
-    if isinstance(x, _NUMPY):
-        return as_value(x)
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, (*_NUMPY, list, tuple)):
         return as_value(x)
     if hasattr(x, "__array__") or hasattr(x, "__dlpack__"):
         return as_value(np.asarray(x))
