@@ -1,0 +1,1 @@
+"""Kernels: pieces of a plan, each of which writes one native function."""
