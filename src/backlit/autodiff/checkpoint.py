@@ -192,5 +192,6 @@ def _traced_jvp(tangents: Sequence[Any], out: Any, /, *inputs: Any, body: Graph)
 
 TRACED = OpDef(
     "checkpoint", _traced, family="control", namespace="hidden", promotes=(), results=tuple, saves="arrays",
-    infer=_traced_spec, vjp=_traced_vjp, jvp=_traced_jvp, doc="A graph whose derivative runs it again.",
+    infer=_traced_spec, traits="recomputes", vjp=_traced_vjp, jvp=_traced_jvp,
+    doc="A graph whose derivative runs it again.",
 )  # fmt: skip

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..base.dtypes import BOOL, INTEGER, WEAK, int64, scalar_dtype
 from ..base.errors import ArgumentError, DtypeError, ShapeError, shown
 from ..base.shapes import as_index
@@ -138,7 +136,7 @@ def fori_loop(lower: Any, upper: Any, body: Function, init: Any) -> Any:
         limit = as_tensor(high)
         state = (as_tensor(low), init)
         return while_loop(lambda s: s[0] < limit, lambda s: (s[0] + 1, body(s[0], s[1])), state)[1]
-    return scan(lambda x, i: (body(i, x), None), init, np.arange(low, max(low, high)))[0]
+    return scan(lambda s, _: ((s[0] + 1, body(s[0], s[1])), None), (low, init), None, max(high - low, 0))[0][1]
 
 
 def _bound(bound: Any) -> int | Tensor:
@@ -155,8 +153,8 @@ def scan(f: Function, init: Any, xs: Any, length: int | None = None, reverse: bo
     """Carry a state along the leading axis of arrays: `carry, y = f(carry, x)` for each slice x of `xs`.
 
     Returns the last carry and the ys, stacked. `init`, `xs` and y are trees; the carry keeps its
-    structure, shapes and dtypes. It has every derivative; in a graph the reverse pass keeps the carries and
-    computes the rest of each step anew.
+    structure, shapes and dtypes. It has every derivative; the reverse pass keeps of each step the carry and what
+    costs more than a few instructions to compute again (`bl.checkpoint(f)` keeps the carries alone).
 
     Args:
         f: the step.

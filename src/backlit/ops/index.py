@@ -12,7 +12,7 @@ from ..base.shapes import Shape, as_axis
 from ..graph.op import composite, op
 from ..graph.opdef import Spec
 from .indexing import ARRAY, Cut, Filled, Index, add_at, check_arrays, parse, positions
-from .movement import astype, reshape
+from .movement import astype, movement, reshape
 from .operands import operand
 
 
@@ -39,7 +39,7 @@ def _getitem_cases(rng: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-@op(
+@movement(
     prepare=_getitem_params, infer=_getitem_rule, saves="indices", promotes=(), traits="jointly_linear",
     transpose=_getitem_transpose, samples=_getitem_cases,
 )  # fmt: skip

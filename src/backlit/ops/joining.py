@@ -9,10 +9,10 @@ import numpy as np
 
 from ..base.errors import ArgumentError, GraphError, ShapeError
 from ..base.shapes import as_axis, as_index, size_of
-from ..graph.op import composite, op
+from ..graph.op import composite
 from ..graph.opdef import Spec
 from .index import take
-from .movement import broadcast_to, expand_dims, reshape
+from .movement import broadcast_to, expand_dims, movement, reshape
 from .operands import integers, operand
 
 
@@ -51,7 +51,7 @@ def _concat_transpose(g: Any, *arrays: Any, axis: int) -> Any:
     return tuple(g[along(axis, slice(a, b))] for a, b in pairwise(ends))
 
 
-@op(
+@movement(
     prepare=_concat_params, infer=_concat_rule, saves="", traits="jointly_linear", transpose=_concat_transpose,
     onnx="Concat", array_api=True,
     samples=lambda rng: [
@@ -84,7 +84,7 @@ def _stack_rule(*arrays: Any, axis: int) -> Spec:
     return Spec((*shape[:axis], len(arrays), *shape[axis:]), arrays[0].dtype)
 
 
-@op(
+@movement(
     prepare=_stack_params, infer=_stack_rule, saves="", traits="jointly_linear", array_api=True,
     transpose=lambda g, *arrays, axis: tuple(g[along(axis, i)] for i in range(len(arrays))),
     samples=lambda rng: [(([rng.normal(size=(2, 3)) for _ in range(3)],), {"axis": a}) for a in (0, 1, -1)],
@@ -109,7 +109,7 @@ def _unstack_rule(x: Any, *, axis: int) -> Any:
     return (Spec(x.shape[:axis] + x.shape[axis + 1 :], x.dtype),) * x.shape[axis]
 
 
-@op(
+@movement(
     prepare=_unstack_params, infer=_unstack_rule, saves="", traits="jointly_linear", array_api=True, results=tuple,
     transpose=lambda gs, x, *, axis: (stack(gs, axis=axis),),
     samples=lambda rng: [((rng.normal(size=(2, 3)),), {}), ((rng.normal(size=(2, 3)),), {"axis": 1})],
@@ -148,7 +148,7 @@ def _split_rule(x: Any, *, cuts: tuple[int, ...], axis: int) -> Any:
     return tuple(Spec((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype) for size in sizes)
 
 
-@op(
+@movement(
     prepare=_split_params, infer=_split_rule, saves="", traits="jointly_linear", onnx="Split", results=tuple,
     transpose=lambda gs, x, *, cuts, axis: (concat(gs, axis=axis),),
     samples=lambda rng: [((rng.normal(size=(4, 3)), 2), {}), ((rng.normal(size=(2, 5)), [1, 3]), {"axis": 1})],

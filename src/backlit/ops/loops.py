@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..base.dtypes import FLOAT
+from ..base.dtypes import FLOAT, INTEGER
 from ..base.errors import GradientError
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.op import Op
 from ..graph.opdef import SUPPLIED, Spec
+from ..graph.rewrite import rewritten
 from ..graph.tensor import edge, symbol
-from .arithmetic import add
+from .arithmetic import add, subtract
 from .creation import zeros_of
 
 
@@ -139,21 +140,20 @@ def _scan_spec(*specs: Any, body: Graph, constants: int, carries: int, length: i
 def _scan_vjp(
     g: Any, out: Any, /, *values: Any, body: Graph, constants: int, carries: int, length: int, reverse: bool
 ) -> Any:
-    """Forward once more to keep every carry, then a scan the other way over the body's transpose.
+    """Forward once more, keeping what the derivative needs, then a scan the other way over the body's transpose.
 
     The step of that scan takes the cotangents of the carries going out to those of the carries coming in,
-    adds up the cotangents of the constants, and gives out those of the slices.
+    adds up the cotangents of the constants, and gives out those of the slices. `SUPPLIED["residuals"]` says
+    what is kept of a forward step. A carry that counts is not kept: it is counted back.
     """
-    sizes = {"constants": constants, "carries": carries, "length": length}
-    entering = body.inputs[constants : constants + carries]
-    saving = Graph(body.inputs, [*body.outputs[:carries], *entering])
-    history = SCAN(*values, body=saving, reverse=reverse, **sizes)[carries:]
+    first, last = constants, constants + carries
+    entering = body.inputs[first:last]
+    counters = {c: n for c, end in zip(entering, body.outputs, strict=False) if (n := _counts(c, end)) is not None}
 
     given, cotangents = SUPPLIED["transposed"](body)
     moves = [_moves(c) or None for c in entering]
-    of_constants, of_carries = cotangents[:constants], cotangents[constants : constants + carries]
-    of_arrays = cotangents[constants + carries :]
-    sums = [symbol(c.spec) for c in _only(of_constants, body.inputs[:constants])]
+    of_constants, of_carries, of_arrays = cotangents[:first], cotangents[first:last], cotangents[last:]
+    sums = [symbol(c.spec) for c in _only(of_constants, body.inputs[:first])]
     totals = [
         add(total, edge(c) if isinstance(c, Node) else c)._node
         for total, c in zip(sums, _only(of_constants, of_constants), strict=True)
@@ -163,24 +163,47 @@ def _scan_vjp(
         symbol(c.spec)._node if node is None else node
         for node, c in zip(_only(moves, given[:carries]), _only(moves, entering), strict=True)
     ]
-    given_slices = given[carries:]
+    given_slices = _only(given[carries:], given[carries:])
+    results = [*incoming, *totals, *_only(of_arrays, of_arrays)]
+
+    late = [*given_carries, *[s._node for s in sums], *given_slices]
+    kept = SUPPLIED["residuals"](results, late, [*body.inputs[:first], *body.inputs[last:], *counters])
+    history: Sequence[Any] = ()
+    if kept:
+        saving = Graph(body.inputs, [*body.outputs[:carries], *kept])
+        params = {"constants": constants, "carries": carries, "length": length}
+        history = SCAN(*values, body=saving, reverse=reverse, **params)[carries:]
+    after = {c: symbol(c.spec) for c in counters}
+    images = {k: symbol(k.spec)._node for k in kept}
+    images.update((c, subtract(after[c], n)._node) for c, n in counters.items())
     back = Graph(
-        [*body.inputs[:constants], *given_carries, *[s._node for s in sums], *entering,
-         *body.inputs[constants + carries :], *_only(given_slices, given_slices)],
-        [*incoming, *totals, *_only(of_arrays, of_arrays)],
+        [*body.inputs[:first], *late[: len(given_carries) + len(sums)], *[t._node for t in after.values()],
+         *kept, *body.inputs[last:], *given_slices],
+        [*results[: len(incoming) + len(sums)], *counters, *results[len(incoming) + len(sums) :]],
     )  # fmt: skip
-    fixed, arrays = values[:constants], values[constants + carries :]
-    start = [*_only(moves, g[:carries]), *[zeros_of(s) for s in sums]]
+    ends = [add(values[first + i], length * counters[c]) for i, c in enumerate(entering) if c in counters]
+    start = [*_only(moves, g[:carries]), *[zeros_of(s) for s in sums], *ends]
     found = SCAN(
-        *fixed, *start, *history, *arrays, *_only(given_slices, g[carries:]),
-        body=back, constants=constants, carries=len(start), length=length, reverse=not reverse,
+        *values[:first], *start, *history, *values[last:], *_only(given[carries:], g[carries:]),
+        body=rewritten(back, images=images), constants=constants, carries=len(start), length=length,
+        reverse=not reverse,
     )  # fmt: skip
-    n = len(incoming)
+    n, m = len(incoming), len(incoming) + len(sums)
     return (
-        *_spread(of_constants, found[n : len(start)]),
+        *_spread(of_constants, found[n:m]),
         *_spread(moves, found[:n]),
         *_spread(of_arrays, found[len(start) :]),
     )
+
+
+def _counts(carry: Node, end: Any) -> Any:
+    """The number by which an integer carry grows in each step; None where it does anything else."""
+    if isinstance(end, Node) and end.op is add and end.inputs and carry.dtype.char in INTEGER:
+        one, other = end.inputs
+        step = other if one is carry else one
+        if not isinstance(step, Node) and getattr(step, "shape", ()) == () and carry in (one, other):
+            return step
+    return None
 
 
 def _scan_jvp(

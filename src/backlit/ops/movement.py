@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,16 @@ from ..graph.op import composite, op
 from ..graph.opdef import Spec
 from .operands import integers, on_cpu, operand
 
+#: Makes the record of an op whose result consists of elements of its inputs: it costs no arithmetic.
+movement = partial(op, family="movement")
+
 
 def _cast_params(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     on_cpu(device, "astype")
     return (operand(x),), {"dtype": as_dtype(dtype)}
 
 
-@op(
+@movement(
     prepare=_cast_params, infer=lambda x, *, dtype: Spec(x.shape, dtype), saves="",
     transpose=(lambda g, x, *, dtype: astype(g, x.dtype) if dtype.char in FLOAT else None,),
     traits="jointly_linear", onnx="Cast", array_api=True,
@@ -45,7 +49,7 @@ def _broadcast_spec(x: Any, *, shape: Any) -> Spec:
     return Spec(shape, x.dtype)
 
 
-@op(
+@movement(
     prepare=_broadcast_params, infer=_broadcast_spec, saves="", traits="jointly_linear", onnx="Expand", array_api=True,
     transpose=(lambda g, x, *, shape: g,),  # the engine sums over what was broadcast
     samples=lambda rng: [((rng.normal(size=(3, 1)), (2, 3, 4)), {}), ((rng.normal(), (2,)), {})],
@@ -92,7 +96,7 @@ def _reshape_spec(x: Any, *, shape: Any) -> Spec:
     return Spec(sizes, x.dtype)
 
 
-@op(
+@movement(
     prepare=_reshape_params, infer=_reshape_spec, saves="", traits="jointly_linear", onnx="Reshape", array_api=True,
     transpose=(lambda g, x, *, shape: reshape(g, x.shape),),
     samples=lambda rng: [((rng.normal(size=(2, 6)), (3, -1)), {}), ((rng.normal(), (1, 1)), {})],
@@ -115,7 +119,7 @@ def _expand_spec(x: Any, *, axis: tuple[int, ...]) -> Spec:
     return Spec(tuple(shape), x.dtype)
 
 
-@op(
+@movement(
     prepare=_expand_params, infer=_expand_spec, saves="", traits="jointly_linear", onnx="Unsqueeze", array_api=True,
     transpose=(lambda g, x, *, axis: squeeze(g, axis),),
     samples=lambda rng: [((rng.normal(size=(2, 3)),), {"axis": a}) for a in (0, -1, (0, 2))],
@@ -134,7 +138,7 @@ def _squeeze_params(x: Any, /, axis: int | tuple[int, ...]) -> Any:
     return (x,), {"axis": tuple(a for a in axes if a not in wrong)}
 
 
-@op(
+@movement(
     prepare=_squeeze_params, saves="", traits="jointly_linear", onnx="Squeeze", array_api=True,
     infer=lambda x, *, axis: Spec(tuple(n for i, n in enumerate(x.shape) if i not in axis), x.dtype),
     transpose=(lambda g, x, *, axis: expand_dims(g, axis=axis),),
@@ -172,7 +176,7 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
-@op(
+@movement(
     prepare=_permute_params, infer=lambda x, *, axes: Spec(tuple(x.shape[a] for a in axes), x.dtype), saves="",
     traits="jointly_linear", onnx="Transpose", array_api=True,
     transpose=(lambda g, x, *, axes: permute_dims(g, inverse(axes)),),
@@ -190,7 +194,7 @@ def _matrix_params(x: Any, /) -> Any:
     return (x,), {}
 
 
-@op(
+@movement(
     prepare=_matrix_params, infer=lambda x: Spec((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype), saves="",
     traits="jointly_linear", array_api=True, transpose=(lambda g, x: matrix_transpose(g),),
     samples=lambda rng: [((rng.normal(size=(2, 3)),), {}), ((rng.normal(size=(2, 3, 4)),), {})],
@@ -243,7 +247,7 @@ def same(x: Any, **_: Any) -> Spec:
     return Spec(x.shape, x.dtype)
 
 
-@op(
+@movement(
     prepare=_flip_params, infer=same, saves="", traits="jointly_linear", array_api=True,
     transpose=(lambda g, x, *, axis: flip(g, axis=axis),),
     samples=lambda rng: [((rng.normal(size=(2, 3)),), {}), ((rng.normal(size=(2, 3)),), {"axis": -1})],
@@ -266,7 +270,7 @@ def _roll_params(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[i
     return (x,), {"shift": steps, "axis": axes}
 
 
-@op(
+@movement(
     prepare=_roll_params, infer=same, saves="", traits="jointly_linear", array_api=True,
     transpose=(lambda g, x, *, shift, axis: roll(g, tuple(-s for s in shift), axis=axis),),
     samples=lambda rng: [
@@ -295,7 +299,7 @@ def tile(x: Any, repetitions: int | tuple[int, ...], /) -> Any:
     return reshape(spread, tuple(c * n for c, n in zip(counts, shape, strict=True)))
 
 
-@op(
+@movement(
     infer=same, saves="", traits="jointly_linear", transpose=(lambda g, x: g,), onnx="Identity",
     samples=lambda rng: [((rng.normal(size=3),), {})],
 )  # fmt: skip
