@@ -9,7 +9,8 @@ from importlib import metadata
 from typing import Any
 
 from ..base.config import config
-from ..data.sources import cache_folder, find_mnist
+from ..base.folders import cache_folder
+from ..data.sources import find_mnist
 
 #: The packages whose versions matter to a run.
 PACKAGES = ("backlit", "numpy", "matplotlib", "scikit-learn", "pooch", "rich")

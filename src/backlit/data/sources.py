@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..base.errors import ArgumentError, DataError, MissingExtra
 from ..base.extras import require
+from ..base.folders import cache_folder
 from .dataset import Array, Dataset, Part, split
 from .idx import read_idx
 
@@ -41,17 +41,6 @@ def load(name: str, *, download: bool = True) -> Dataset:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ArgumentError(f"no dataset is named {name!r}; there are {', '.join(SOURCES)}.{hint}")
     return SOURCES[name](download)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `$BACKLIT_CACHE`, or a folder of the user's cache."""
-    if chosen := os.environ.get("BACKLIT_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "backlit"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/backlit"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "backlit"
 
 
 def find_mnist() -> Path | None:

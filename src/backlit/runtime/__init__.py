@@ -1,0 +1,1 @@
+"""Running native code: the host, object code and its cache, threads, memory. Knows bytes, not mathematics."""
