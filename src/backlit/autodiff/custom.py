@@ -11,6 +11,7 @@ from ..base.errors import GradientError
 from ..base.trees import children, leaves, leaves_with_paths, same_structure
 from ..graph.closure import as_tensor, close, spec_of
 from ..graph.defer import defer, is_static
+from ..graph.graph import Graph
 from ..graph.op import function
 from ..graph.opdef import OpDef, Rule, Spec
 from ..graph.tensor import Tensor, symbol, wrap
@@ -71,10 +72,14 @@ class CustomDerivative:
         return tuple(y.value for y in ys)
 
     def _infer(self, *specs: Any, application: Application) -> Any:
+        return tuple(Spec(*spec_of(o)) for o in self.graph(specs, application).outputs)
+
+    def graph(self, specs: Sequence[Any], application: Application) -> Graph:
+        """The function itself, traced on inputs of these shapes and dtypes."""
         closure = close(lambda *xs: application.run(self._f, xs), [symbol(s) for s in specs])
         if closure.captured:
             raise self._captured(closure.captured[0].label)
-        return tuple(Spec(*spec_of(o)) for o in closure.outputs)
+        return closure.graph()
 
     def _captured(self, label: str) -> GradientError:
         return GradientError(
