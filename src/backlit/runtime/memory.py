@@ -19,8 +19,7 @@ def aligned(nbytes: int, alignment: int = ALIGNMENT) -> np.ndarray[Any, np.dtype
     NumPy asks the system for huge pages for large arrays by itself.
     """
     room = np.empty(nbytes + alignment, np.uint8)
-    start = -data_pointer(room) % alignment
-    return room[start : start + nbytes]
+    return np.ndarray(nbytes, np.uint8, room, -data_pointer(room) % alignment)
 
 
 def _by_interface(array: np.ndarray[Any, Any]) -> int:

@@ -77,7 +77,7 @@ class Pool:
     def run(self, entry: int, args: int, threads: int) -> None:
         """`run` of this module, for more than one thread."""
         with self._lock:
-            if threads > self._started:
+            if not 1 <= threads <= self._started:
                 self._grow(threads)
             self._call(self._address, entry, args, threads)
 
