@@ -70,6 +70,8 @@ def _root() -> str:
     for name, module in vars(bl)["_LAZY"].items():
         package, _, leaf = module.rpartition(".")
         reexports.append(f"from {package or '.'} import {leaf} as {name}")
+    for name, module in vars(bl)["_LAZY_FUNCTIONS"].items():
+        reexports.append(f"from {module} import {name} as {name}")
     functions = {name: f for name, f in PUBLIC.items() if "." not in name}
     values = [f"{d.name}: DType" for d in dtypes.ALL]
     values += [f"{name}: {'None' if value is None else type(value).__name__}" for name, value in CONSTANTS.items()]

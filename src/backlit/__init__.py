@@ -45,16 +45,23 @@ _LAZY = {
     "random": ".array_api.random",
 }
 
+#: Functions that are loaded when they are first asked for, and where they live.
+_LAZY_FUNCTIONS = {"compile": ".modes.compile"}
+
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(_LAZY[name], __name__)
+    if name in _LAZY_FUNCTIONS:
+        globals()[name] = found = getattr(importlib.import_module(_LAZY_FUNCTIONS[name], __name__), name)
+        return found
     from difflib import get_close_matches
 
-    near = get_close_matches(name, [*globals(), *_LAZY], 1)
+    near = get_close_matches(name, [*globals(), *_LAZY, *_LAZY_FUNCTIONS], 1)
     mend = f"; did you mean {near[0]!r}?" if near else ""
     raise AttributeError(f"module 'backlit' has no attribute {name!r}{mend}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*(n for n in globals() if not n.startswith("_")), *_LAZY} - {"importlib", "annotations", "Any"})
+    names = {*(n for n in globals() if not n.startswith("_")), *_LAZY, *_LAZY_FUNCTIONS}
+    return sorted(names - {"importlib", "annotations", "Any"})

@@ -62,6 +62,7 @@ from . import train as train
 from .array_api import linalg as linalg
 from .array_api import fft as fft
 from .array_api import random as random
+from .modes.compile import compile as compile
 
 #: What a function takes as an input: a Tensor, an array or number, or nested lists of these.
 TensorLike = Tensor | numpy.ndarray[Any, Any] | numpy.generic | builtins.bool | int | float | complex | Sequence[Any]

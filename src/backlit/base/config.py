@@ -24,6 +24,8 @@ class Config(NamedTuple):
             so that an explanation can show them.
         check: verify at `backward()` that no saved value was changed in place meanwhile
             (`BACKLIT_CHECK=1` in the environment; costs a checksum per saved value).
+        native: run compiled functions as machine code; without it, and where there is no LLVM, their plans run on
+            NumPy's kernels (`BACKLIT_NATIVE=0` in the environment).
         default_graph: the static graph that placeholders, variables and constants enter (`backlit.static`);
             None until one is needed.
     """
@@ -31,6 +33,7 @@ class Config(NamedTuple):
     default_dtype: np.dtype[Any] = _FLOAT32
     keep_values: bool = False
     check: bool = False
+    native: bool = True
     default_graph: Any = None
     #: Must recording do more than usual? Then ops leave their short way. Follows from the others.
     watchful: bool = False
@@ -47,7 +50,9 @@ class Config(NamedTuple):
         return new._replace(default_dtype=dtype, watchful=new.keep_values or new.check)
 
 
-_INITIAL = Config().changed(check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"))
+_INITIAL = Config().changed(
+    check=os.environ.get("BACKLIT_CHECK", "0") not in ("", "0"), native=os.environ.get("BACKLIT_NATIVE", "1") != "0"
+)
 config: ContextVar[Config] = ContextVar("backlit.config", default=_INITIAL)
 
 

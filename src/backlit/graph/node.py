@@ -90,14 +90,7 @@ class Node:
     def line(self) -> str:
         """Where the user called the op, such as `train.py:12` or `line 2 of a cell`; empty where it is not known."""
         node = self if self.place is not None or self.origin is None else self.origin
-        if node.place is None:
-            return ""
-        code, instruction = node.place
-        lines = [line for start, end, line in code.co_lines() if start <= instruction < end and line]
-        line = lines[0] if lines else code.co_firstlineno
-        folder, file = os.path.split(code.co_filename)
-        # The cells of a notebook are files that the kernel names by a hash, which tells nobody anything.
-        return f"line {line} of a cell" if os.path.basename(folder).startswith("ipykernel_") else f"{file}:{line}"
+        return line_of(node.place)
 
     @property
     def label(self) -> str:
@@ -111,6 +104,18 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<node {self.serial}: {self.label}>"
+
+
+def line_of(place: Place | None) -> str:
+    """A place in the user's code for messages: `train.py:12`, or `line 2 of a cell`; empty where it is not known."""
+    if place is None:
+        return ""
+    code, instruction = place
+    lines = [line for start, end, line in code.co_lines() if start <= instruction < end and line]
+    line = lines[0] if lines else code.co_firstlineno
+    folder, file = os.path.split(code.co_filename)
+    # The cells of a notebook are files that the kernel names by a hash, which tells nobody anything.
+    return f"line {line} of a cell" if os.path.basename(folder).startswith("ipykernel_") else f"{file}:{line}"
 
 
 def mark() -> int:

@@ -1,0 +1,39 @@
+"""`build`: from a closed graph to the plan that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ..graph.graph import Graph
+from .numpy_plan import NumpyPlan
+
+
+class Plan(Protocol):
+    """A graph ready to run: called with the values of its inputs in order, it gives those of its outputs."""
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that the plan runs."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The plan as a program to read."""
+        ...
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs for these inputs."""
+        ...
+
+
+def build(graph: Graph, *, threads: int | None = None, donated: Mapping[int, int], name: str) -> Plan:
+    """The plan of a closed graph.
+
+    Args:
+        graph: its inputs take values, its outputs are what is computed.
+        threads: how many threads a call may use; None for all cores of the host.
+        donated: output index -> index of the input whose memory that output may take.
+        name: the name of the function, for messages and listings.
+    """
+    return NumpyPlan(graph, name)

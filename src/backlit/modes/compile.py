@@ -1,0 +1,200 @@
+"""`compile`: a function traced once for each signature, and run as a plan from then on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from threading import RLock
+from types import MethodType
+from typing import Any, overload
+
+from ..base.config import recording
+from ..base.errors import ArgumentError, GradientError, shown
+from ..base.shapes import as_index
+from ..compiler.plan import Plan, build
+from ..graph.opdef import OpDef
+from ..graph.tensor import Tensor
+from .calling import MISS, Short, form_of, written
+from .derivative import op_of, pulled_back, recorded
+from .donation import paired
+from .signature import Call, Leaf, parameters_of, taken_apart
+from .trace import Trace, trace
+
+#: So many written functions are tried before a call goes the long way.
+_TRIED = 8
+
+
+class Compiled:
+    """What `compile` returns: the function, which runs as a plan.
+
+    Attributes:
+        traces: how many times the function was traced: once for each signature.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], *, donate: Any = (), threads: int | None = None, static_argnames: Any = ()
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._name = getattr(function, "__name__", type(function).__name__).strip("<>")
+        self._parameters = parameters_of(function, self._name, static_argnames, donate)
+        self._threads = _thread_count(threads)
+        self._lock = RLock()
+        self._short: tuple[Short, ...] = ()
+        self._known: dict[Hashable, _Specialised] = {}
+        self.traces = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for short in self._short:
+            out = short(args, kwargs)
+            if out is not MISS:
+                return out
+        return self._long_way(args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._name}, traced {self.traces} times>"
+
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """The plan that a call with these arguments runs; made where it is not there yet, but not run."""
+        call = taken_apart(args, kwargs, self._parameters, self._name)
+        special = None if call.symbolic else self._specialised(call)
+        if special is None:
+            raise ArgumentError(f"{self._name}.plan: give arguments that have values; a function is being traced.")
+        return special.plan
+
+    def _long_way(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a form not seen lately: look for its trace, or make it."""
+        call = taken_apart(args, kwargs, self._parameters, self._name)
+        special = None if call.symbolic else self._specialised(call)
+        if special is None:
+            return self._function(*args, **kwargs)
+        if recording.get() and (special.trace.captured or any(map(_tracked, call.leaves))):
+            if donor := next((x.path for x in call.leaves if x.donated and _tracked(x)), None):
+                raise GradientError(
+                    f"{self._name}: {donor} is donated and requires grad, but what has been overwritten cannot be "
+                    "differentiated. Call it inside `with bl.no_grad():`, or give t.detach()."
+                )
+            return recorded(special.op, special.trace, call)
+        return self._written_for(special, call)(call.args, call.kwargs)
+
+    def _specialised(self, call: Call) -> _Specialised | None:
+        """The trace for this signature with its plan; None where the function is part of an outer one being traced."""
+        with self._lock:
+            special = self._known.get(call.key)
+            if special is None or not special.trace.current:
+                found = trace(self._function, call, self._parameters, self._name)
+                if found is None:
+                    return None
+                self.traces += 1
+                special = self._known[call.key] = _Specialised(found, call, self._name, self._threads)
+            return special
+
+    def _written_for(self, special: _Specialised, call: Call) -> Short:
+        """The short way for calls of this form, to be tried first from now on."""
+        with self._lock:
+            key = (call.key, form_of(call))
+            short = special.written.get(key)
+            if short is None:
+                short = written(call, special.trace, special.plan, self._parameters, self._name)
+                special.written[key] = short
+            self._short = (short, *[s for s in self._short if s is not short][: _TRIED - 1])
+        return short
+
+
+class _Specialised:
+    """A function for one signature: its trace, the plan that runs it, and the op that it is on a tape."""
+
+    def __init__(self, found: Trace, call: Call, name: str, threads: int | None) -> None:
+        graph = found.graph
+        inputs = [(x.path, x.spec, x.donated) for x in call.leaves]
+        outputs = [(path, o.spec) for path, o in zip(found.paths, graph.outputs, strict=True)]
+        self.trace = found
+        self.plan = build(graph, threads=threads, donated=paired(inputs, outputs), name=name)
+        self.written: dict[Hashable, Short] = {}
+        self._name, self._threads = name, threads
+
+    @functools.cached_property
+    def op(self) -> OpDef:
+        """The plan as an op, made when a derivative is first recorded."""
+        graph = self.trace.graph
+        # What a tape may still need is never overwritten, so this plan donates nothing.
+        plan = build(graph, threads=self._threads, donated={}, name=self._name)
+        pull = Compiled(pulled_back(graph, self._name), threads=self._threads)
+        return op_of(graph, plan, pull, self._name)
+
+
+def _tracked(leaf: Leaf) -> bool:
+    """Is what is computed from this value being differentiated?"""
+    return isinstance(leaf.given, Tensor) and leaf.given.node is not None
+
+
+def _thread_count(threads: Any) -> int | None:
+    if threads is None:
+        return None
+    count = as_index(threads, "threads", "compile")
+    if count < 1:
+        raise ArgumentError(f"compile: threads must be 1 or more, or None for all cores; got {count}.")
+    return count
+
+
+Names = str | int | Sequence[str | int]
+
+
+@overload
+def compile(
+    function: Callable[..., Any], *, donate: Names = (), threads: int | None = None, static_argnames: Names = ()
+) -> Compiled: ...
+
+
+@overload
+def compile(
+    function: None = None, *, donate: Names = (), threads: int | None = None, static_argnames: Names = ()
+) -> Callable[[Callable[..., Any]], Compiled]: ...
+
+
+def compile(
+    function: Any = None, *, donate: Names = (), threads: int | None = None, static_argnames: Names = ()
+) -> Any:
+    """A function that does the same as `function`, traced once for each signature and run as a native plan.
+
+    The function is called once on tensors without values, and what it does to them is recorded, the derivatives it
+    takes (`bl.grad`) and the update of an optimizer included. That is compiled for the shapes at hand and run in
+    its place, in this and every later call with the same signature: the structure of the arguments (dicts, lists,
+    tuples, named tuples, dataclasses), the shapes and dtypes of the arrays in them, and the values of static arguments.
+
+    What the function does besides happens once, when it is traced: it prints once, and an array or a global that it
+    reads is taken as it is then. Three things are read in each call: its arguments, Tensors with
+    `requires_grad` that it closes over, and what it gets by calling Backlit's functions on these. A decision on a
+    value (`if x > 0`) is not possible while tracing: use `bl.where`, `bl.cond`, `bl.while_loop`.
+
+    Numbers among the arguments are inputs like arrays, so that a new learning rate does not trace anew: floats of the
+    dtype of the floating-point arrays beside them, integers as int64. The result has the structure of what
+    the function returns, with Tensors for its arrays; strings and numbers come back as they were.
+
+    A result can be differentiated (`backward`, `bl.grad`); its derivative is compiled when it is first
+    needed, and computes the forward pass anew. It is faster to compile a function that calls `bl.grad` itself.
+
+    Args:
+        function: what to compile; without it, a decorator is returned.
+        donate: names or positions of arguments whose memory the results may take, such as parameters that the
+            function returns changed. A donated Tensor cannot be used after the call. Memory that anything else
+            refers to, and arrays that are no Tensors, are copied and left as they are.
+        threads: how many threads a call may use; by default as many as there are cores.
+        static_argnames: names of arguments that are no arrays but part of the signature: any hashable values.
+
+    >>> import backlit as bl
+    >>> @bl.compile
+    ... def step(w, x):
+    ...     slope = bl.grad(lambda w: ((x * w - 1) ** 2).sum())(w)
+    ...     return w - 0.1 * slope
+    >>> step(0.0, bl.tensor([1.0, 2.0])), step(1.0, bl.tensor([1.0, 2.0])), step.traces
+    (tensor(0.6, dtype=float32), tensor(0.6, dtype=float32), 1)
+    """
+    if function is None:
+        return lambda f: compile(f, donate=donate, threads=threads, static_argnames=static_argnames)
+    if not callable(function):
+        raise ArgumentError(f"compile: expected a function, got {shown(function)} ({type(function).__name__}).")
+    return Compiled(function, donate=donate, threads=threads, static_argnames=static_argnames)
