@@ -53,16 +53,17 @@ def test_turned_off(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "turned off" in (status().problem or "")
 
 
-def test_folders_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_folders_of_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BACKLIT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "xdg")
+    monkeypatch.setenv("LOCALAPPDATA", "local")
+    home = os.path.expanduser("~")
+    for system, base in (("linux", "xdg"), ("darwin", os.path.join(home, "Library", "Caches")), ("win32", "local")):
+        monkeypatch.setattr("sys.platform", system)
+        assert cache.folder() == os.path.join(base, "backlit", "plans")
     monkeypatch.setattr("sys.platform", "linux")
-    assert cache.folder() == tmp_path / "backlit" / "plans"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert cache.folder() == Path.home() / "Library/Caches/backlit/plans"
-    monkeypatch.setattr("sys.platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache.folder() == tmp_path / "local" / "backlit" / "plans"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.folder() == os.path.join(home, ".cache", "backlit", "plans")
 
 
 # --- corruption ------------------------------------------------------------------------------------
@@ -189,6 +190,7 @@ def test_leavings_of_the_dead_are_cleared(place: Path) -> None:
 
 WRITER = """
 import random, sys
+from pathlib import Path
 from backlit.runtime.cache import cached, digest, folder
 seed, rounds = int(sys.argv[1]), int(sys.argv[2])
 draw = random.Random(seed)
@@ -198,7 +200,7 @@ for _ in range(rounds):
     code = bytes([k]) * (50_000 + k)
     assert cached(digest(str(k)), lambda: code) == code
     if draw.random() < 0.3:
-        (folder() / (digest(str(k)) + ".code")).unlink(missing_ok=True)
+        Path(folder(), digest(str(k)) + ".code").unlink(missing_ok=True)
 print("done", flush=True)
 """
 

@@ -45,7 +45,7 @@ def load(name: str, *, download: bool = True) -> Dataset:
 
 def find_mnist() -> Path | None:
     """The folder that holds the four files of MNIST, where there is one on this machine."""
-    folders = [cache_folder() / "mnist"]
+    folders = [Path(cache_folder(), "mnist")]
     if given := os.environ.get("BACKLIT_DATA"):
         folders = [Path(given) / "mnist", Path(given), *folders]
     for folder in folders:
@@ -55,7 +55,7 @@ def find_mnist() -> Path | None:
 
 
 def _download_mnist() -> Path:
-    folder = cache_folder() / "mnist"
+    folder = Path(cache_folder(), "mnist")
     try:
         pooch = require("pooch", "data")
         pooch.get_logger().setLevel("WARNING")

@@ -15,7 +15,6 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from ..base.errors import ArgumentError
@@ -49,7 +48,7 @@ def cached(key: str, make: Callable[[], bytes]) -> bytes:
     place = folder()
     if place is None:
         return make()
-    path = place / (key + _SUFFIX)
+    path = os.path.join(place, key + _SUFFIX)
     data = _read(path, key)
     if data is None:
         data = make()
@@ -59,20 +58,15 @@ def cached(key: str, make: Callable[[], bytes]) -> bytes:
     return data
 
 
-def folder() -> Path | None:
-    """Where the cache is; None when it is turned off, or when the user has no home."""
-    if os.environ.get("BACKLIT_CACHE") == "0":
-        return None
-    try:
-        return cache_folder() / "plans"
-    except RuntimeError:
-        return None
+def folder() -> str | None:
+    """Where the cache is; None when it is turned off."""
+    return None if os.environ.get("BACKLIT_CACHE") == "0" else os.path.join(cache_folder(), "plans")
 
 
 class Status(NamedTuple):
     """What `status()` found."""
 
-    folder: Path | None
+    folder: str | None
     entries: int
     bytes: int
     limit: int
@@ -83,11 +77,11 @@ def status() -> Status:
     """The state of the cache: where it is, what is in it, and why it does not work if it does not (by trying it)."""
     place, found, problem = folder(), [], None
     if place is None:
-        return Status(None, 0, 0, _limit(), "turned off by BACKLIT_CACHE=0, or the user has no home")
+        return Status(None, 0, 0, _limit(), "turned off by BACKLIT_CACHE=0")
     try:
-        probe = place / f"probe-{os.getpid()}{_UNFINISHED}"
+        probe = os.path.join(place, f"probe-{os.getpid()}{_UNFINISHED}")
         _write(probe, "", b"")
-        probe.unlink()
+        os.unlink(probe)
         found = [size for _, size, _ in _entries(place)]
     except OSError as error:
         problem = f"{type(error).__name__}: {error}"
@@ -101,7 +95,7 @@ def _checksum(key: str, data: bytes) -> bytes:
     return state.digest()
 
 
-def _read(path: Path, key: str) -> bytes | None:
+def _read(path: str, key: str) -> bytes | None:
     """The code in a file; None where there is no file or it is not exactly what was written under this key."""
     try:
         with open(path, "rb") as file:
@@ -117,10 +111,10 @@ def _read(path: Path, key: str) -> bytes | None:
     return data
 
 
-def _write(path: Path, key: str, data: bytes) -> None:
+def _write(path: str, key: str, data: bytes) -> None:
     """Write a file so that at every instant it is there as a whole or not at all. Raises `OSError`."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.stem}-{os.getpid()}-{time.monotonic_ns()}{_UNFINISHED}")
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    unfinished = f"{path}-{os.getpid()}-{time.monotonic_ns()}{_UNFINISHED}"
     try:
         with open(unfinished, "xb") as file:
             file.write(_HEADER.pack(_MAGIC, len(data), _checksum(key, data)))
@@ -130,11 +124,11 @@ def _write(path: Path, key: str, data: bytes) -> None:
         os.replace(unfinished, path)
     except BaseException:
         with suppress(OSError):
-            unfinished.unlink()
+            os.unlink(unfinished)
         raise
 
 
-def _entries(place: Path, suffix: str = _SUFFIX) -> Iterator[tuple[float, int, str]]:
+def _entries(place: str, suffix: str = _SUFFIX) -> Iterator[tuple[float, int, str]]:
     """The files in the folder: when last used, size, path."""
     with os.scandir(place) as files:
         for file in files:
@@ -144,7 +138,7 @@ def _entries(place: Path, suffix: str = _SUFFIX) -> Iterator[tuple[float, int, s
                     yield stat.st_mtime, stat.st_size, file.path
 
 
-def _trim(place: Path) -> None:
+def _trim(place: str) -> None:
     """Throw out what was not used longest until the rest fits, and what killed processes left unfinished."""
     entries = sorted(_entries(place))
     excess = sum(size for _, size, _ in entries) - _limit()
