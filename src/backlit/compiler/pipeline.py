@@ -10,11 +10,13 @@ import numpy as np
 from ..base.config import config, enable_grad
 from ..base.errors import GraphError
 from ..graph.graph import Graph
+from .passes.batch import batch_matmuls
 from .passes.cse import cse
 from .passes.dce import dce
 from .passes.decompose import decompose
 from .passes.fold import fold
 from .passes.hoist import hoist
+from .passes.merge import merge_scans
 from .passes.rewrite import BODIES, Pass
 from .passes.simplify import simplify
 
@@ -25,7 +27,10 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("cse", cse),
     ("dce", dce),
+    ("merge scans", merge_scans),
+    ("cse of merged scans", cse),
     ("hoist", hoist),
+    ("batch matmuls", batch_matmuls),
     ("simplify again", simplify),
     ("cse again", cse),
     ("dce again", dce),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from ...graph.graph import Graph
@@ -58,26 +57,6 @@ class Scan:
         read = set(ancestors([o for o in outputs if isinstance(o, Node)]))
         fixed, slices = ([n for n in part if n in read] for part in (self.constants, self.arrays))
         return Graph([*fixed, *(c.inner for c in self.carries), *slices], outputs)
-
-    def trimmed(self, used: Collection[int]) -> list[int]:
-        """Drop every output that is neither in `used` nor carried for one that is; the numbers of those left."""
-        count = len(self.carries)
-        number = {c.inner: i for i, c in enumerate(self.carries)}
-        needed: set[int] = set()
-        todo = list(used)
-        while todo:
-            i = todo.pop()
-            if i in needed:
-                continue
-            needed.add(i)
-            end = self.outputs[i]
-            if isinstance(end, Node):
-                todo += [number[x] for x in ancestors([end]) if x in number]
-        kept = sorted(needed)
-        outputs = self.outputs
-        self.stacked = [outputs[i] for i in kept if i >= count]
-        self.carries = [self.carries[i] for i in kept if i < count]
-        return kept
 
     def made(self) -> Node:
         """The node for these parts, in the place of the one taken apart."""
