@@ -223,6 +223,29 @@ def test_direct(kernels: Callable[[str], int]) -> None:
     assert counts.tolist() == [3, 0]
 
 
+def test_direct_by_ctypes(kernels: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = np.zeros(2, np.int64)
+    pool.direct.cache_clear()
+    monkeypatch.setattr("os.name", "nt")
+    pool.direct(kernels("mark"))(data_pointer(counts))
+    pool.direct.cache_clear()
+    assert counts.tolist() == [1, 0]
+
+
+def test_direct_takes_an_address(kernels: Callable[[str], int]) -> None:
+    call = pool.direct(kernels("mark"))
+    for wrong in ("text", None, 1.5):
+        with pytest.raises(TypeError):
+            call(wrong)  # type: ignore[arg-type]
+    with pytest.raises(OverflowError):
+        call(1 << 70)
+    nothing = np.zeros(1, np.int64)
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        call(data_pointer(nothing))
+    assert abs(sys.getrefcount(None) - before) < 100
+
+
 @pytest.mark.parametrize("threads", [0, -1, pool.MOST + 1])
 def test_numbers_of_threads_that_cannot_be(kernels: Callable[[str], int], threads: int) -> None:
     with pytest.raises(ArgumentError, match=f"threads={threads}: a plan runs on 1 to {pool.MOST} threads"):
@@ -320,6 +343,27 @@ def test_exit_does_not_hang(kernels: Callable[[str], int], ending: str) -> None:
     process = started(f"assert ring(4)\nprint('fine', flush=True)\n{ending}\n")
     out, err = finished(process, 10)
     assert (out, err, process.returncode) == ("fine\n", "", 0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_plans_that_end_while_the_interpreter_does(kernels: Callable[[str], int], threads: int) -> None:
+    """CPython ends such a thread where it stands, with our frames on its stack."""
+    process = started(f"""
+import types
+class Slow:
+    def __del__(self, sleep=time.sleep, write=os.write):
+        sleep(0.5)
+        write(1, b"last")
+module = types.ModuleType("slow")
+module.slow = Slow()
+sys.modules["slow"] = module
+del module
+threading.Thread(target=busy, args=(0.4, {threads}), daemon=True).start()
+time.sleep(0.3)
+""")
+    out, err = finished(process, 10)
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith("last")
 
 
 def test_exit_while_another_thread_runs(kernels: Callable[[str], int]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,6 +18,7 @@ from threading import Lock
 
 from ..base.errors import ArgumentError, BacklitError
 from . import native
+from .builtin import builtin
 from .host import Host, host, physical_cores
 from .memory import aligned, data_pointer
 from .threads import SLOT, SLOTS, SPIN, has_futex, pool_ir
@@ -43,7 +45,12 @@ def run(entry: int, args: int, threads: int) -> None:
 
 @lru_cache(4096)
 def direct(entry: int) -> Callable[[int], None]:
-    """A function that runs `entry` on the calling thread alone: `direct(entry)(args)` takes 0.35 us."""
+    """A function that runs `entry` on the calling thread alone, with the GIL released.
+
+    `direct(entry)(args)` takes 0.05 us where `builtin.py` knows the interpreter, and 0.3 us by ctypes.
+    """
+    if os.name == "posix" and sys.implementation.name == "cpython":
+        return builtin(entry)
     call = _Entry(entry)
     return lambda args: call(args, 0, 1, None)
 
