@@ -1,0 +1,110 @@
+"""Packing: copies of parts of a product's operands, in the order in which its inner loop reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..codegen.emitter import Emitter
+from ..codegen.values import Ix
+from ..codegen.writer import transposed
+from .body import load
+from .contract_micro import greatest, least
+from .contract_tile import Cut, Panels
+from .views import View
+
+
+def pack_panels(
+    k: Emitter, view: View, batch: Sequence[Any], panels: Panels, first: Any, last: Any, low: Ix, high: Ix,
+    to: str, at: int, slot: int,
+) -> None:  # fmt: skip
+    """Copy the panels from `first` to `last` of the right operand, rows `low` to `high`: each k a row of whole vectors.
+
+    Lanes beyond the last column hold zeros or what stands elsewhere in the operand; no result depends on them.
+
+    Args:
+        to, at: pointer, and the place of the first panel in it.
+        slot: elements from one panel to the next.
+    """
+    code = view.buffer.code
+    lanes = k.target.lanes(code)
+    for width, p0, p1 in panels.versions:
+        vectors = -(-width // lanes)
+        with k.loop(greatest(k, first, p0), least(k, last, p1)) as p:
+            place = (p - first) * slot + at
+            if view.strides[-2] == 1 and view.strides[-1] != 1:
+                _turn(k, view, batch, p * panels.width, vectors, low, high, to, place)
+                continue
+            with k.loop(low, high) as row:
+                for q in range(vectors):
+                    count = min(lanes, width - q * lanes)
+                    mask = None if count == lanes else k.first_lanes(count, lanes)
+                    index = (*batch, row, p * panels.width + q * lanes)
+                    value = load(k, view, index, lanes, mask=mask, fixed=True)
+                    k.store(to, place + (row - low) * (vectors * lanes) + q * lanes, k.spread(value, code, lanes))
+
+
+def _turn(
+    k: Emitter, view: View, batch: Sequence[Any], column: Ix, vectors: int, low: Ix, high: Ix, to: str, place: Ix
+) -> None:
+    """Copy a panel whose columns lie in memory one after another: square blocks are read by columns and transposed."""
+    code, (deep, n) = view.buffer.code, view.shape[-2:]
+    lanes = k.target.lanes(code)
+    with k.loop(low, high, lanes) as row, k.loop(0, vectors) as q:
+        mask = None if deep % lanes == 0 else k.lanes_below(high - row, lanes)
+        block = []
+        for c in range(lanes):
+            at = column + q * lanes + c
+            if n % lanes:
+                at = least(k, at, n - 1)
+            index = (*batch, row, at)
+            block.append(load(k, view, index, lanes, axis=-2, mask=mask, fixed=True))
+        for r, value in enumerate(transposed(k, block)):
+            k.store(to, place + (row - low + r) * (vectors * lanes) + q * lanes, value)
+
+
+def pack_rows(
+    k: Emitter, view: View, batch: Sequence[Any], rows: Cut, first: Any, last: Any, low: Ix, high: Ix,
+    to: str, at: int, stride: int,
+) -> None:  # fmt: skip
+    """Copy the tiles from `first` to `last` of the left operand, columns `low` to `high`, row by row.
+
+    Rows that lie a power of two apart would push one another out of the cache; here they are `stride` apart.
+    """
+    code = view.buffer.code
+    lanes = k.target.lanes(code)
+    start = row_of(k, rows, first)
+    deep = view.shape[-1]
+    with k.loop(start, row_of(k, rows, last)) as row, k.loop(low, high, lanes) as column:
+        mask = None if deep % lanes == 0 else k.lanes_below(high - column, lanes)
+        value = load(k, view, (*batch, row, column), lanes, mask=mask, fixed=True)
+        k.store(to, (row - start) * stride + (column - low) + at, value)
+
+
+def pack_columns(
+    k: Emitter, view: View, batch: Sequence[Any], rows: Cut, first: Any, last: Any, low: Ix, high: Ix,
+    to: str, at: int, slot: int,
+) -> None:  # fmt: skip
+    """Copy the tiles from `first` to `last` of a left operand that lies column by column: each k a row of a tile."""
+    code = view.buffer.code
+    widest = k.target.lanes(code)
+    for height, t0, t1, extra in rows.versions:
+        with k.loop(low, high) as column, k.loop(greatest(k, first, t0), least(k, last, t1)) as t:
+            done = 0
+            while done < height:
+                lanes = min(widest, _below(height - done))
+                value = load(k, view, (*batch, t * height + extra + done, column), lanes, axis=-2, fixed=True)
+                k.store(to, (t - first) * slot + (column - low) * rows.height + at + done, value)
+                done += lanes
+
+
+def row_of(k: Emitter, rows: Cut, tile: Any) -> Ix:
+    """The first row of a tile."""
+    tile = Ix.of(tile)
+    if rows.big == rows.tiles:
+        return tile * rows.height
+    return tile * (rows.height - 1) + least(k, tile, rows.big)
+
+
+def _below(n: int) -> int:
+    return 1 << (n.bit_length() - 1)
