@@ -255,6 +255,9 @@ def digamma(x: TensorLike, /) -> Tensor:
 def divide(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     """x1 / x2."""
 
+def dynamic_slice(x: TensorLike, start: TensorLike, /, size: int, axis: int = 0) -> Tensor:
+    """`size` elements of `x` along `axis` from `start` on, which may be computed: `x[start : start + size]`."""
+
 def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
     """The Einstein summation: products of elements with equal labels, summed over labels not in the output."""
 

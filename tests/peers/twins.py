@@ -289,6 +289,7 @@ TWINS: dict[str, Twin] = {
     "moveaxis": torch.movedim, "swapaxes": torch.swapaxes, "tile": torch.tile, "roll": rolled,
     "flip": lambda x, axis=None: x.flip(axes_of(x, axis)),
     "getitem": indexed, "index_update": updated, "index_add": added, "take": taken,
+    "dynamic_slice": lambda x, start, size, axis=0: x.narrow(axis, int(start), size),
     "take_along_axis": lambda x, at, axis: torch.take_along_dim(x, at, axis),
     "put_along_axis": put_along,
     "concat": concat, "stack": lambda xs, axis: torch.stack(list(xs), axis),

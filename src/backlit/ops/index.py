@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..base.dtypes import BOOL, COMPLEX, INTEGER, REAL_FLOAT, WEAK, bool_, scalar_dtype
-from ..base.errors import DtypeError, ShapeError
-from ..base.shapes import Shape, as_axis
+from ..base.errors import DtypeError, IndexRangeError, ShapeError
+from ..base.shapes import Shape, as_axis, as_index
 from ..graph.op import composite, op
 from ..graph.opdef import Spec
 from .indexing import ARRAY, Cut, Filled, Index, add_at, check_arrays, parse, positions
@@ -261,6 +261,67 @@ def take(x: Any, indices: Any, /, *, axis: int) -> Any:
     except IndexError:
         check_arrays("take", x.shape, Filled(Index((*(Cut(),) * axis, ARRAY)), (indices,)))
         raise
+
+
+def _window_params(x: Any, start: Any, /, size: int, axis: int = 0) -> Any:
+    x, start = operand(x), _index_input(start, "dynamic_slice")
+    axis = as_axis(axis, x.ndim, "dynamic_slice")
+    size = as_index(size, "size", "dynamic_slice")
+    n = x.shape[axis]
+    if start.shape != ():
+        raise ShapeError(f"dynamic_slice: start must be one integer, got shape {start.shape}; one for axis {axis}.")
+    if size < 0 or (n is not None and size > n):
+        raise ShapeError(f"dynamic_slice: size must be from 0 to {n}, the size of axis {axis}, got {size}.")
+    return (x, start), {"size": size, "axis": axis}
+
+
+def _window(x: Any, start: Any, size: int, axis: int) -> Any:
+    """The index of a window, within `x`."""
+    last = x.shape[axis] - size
+    if not 0 <= start <= last:
+        raise IndexRangeError(
+            f"dynamic_slice: start {start} is out of range: a slice of size {size} of axis {axis}, of size "
+            f"{x.shape[axis]}, may start from 0 to {last}."
+        )
+    return (*(slice(None),) * axis, slice(int(start), int(start) + size))
+
+
+def _window_cases(rng: Any) -> list[Any]:
+    x = rng.normal(size=(4, 3))
+    return [((x, np.array(1), 2), {}), ((x, np.array(2), 1, 1), {}), ((x[0], np.array(0), 3), {})]
+
+
+@movement(
+    prepare=_window_params, saves="start", promotes=(), traits="jointly_linear", samples=_window_cases,
+    infer=lambda x, start, *, size, axis: Spec((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype),
+    transpose=(lambda g, x, start, *, size, axis: dynamic_place(g, start, axis=axis, length=x.shape[axis]), None),
+)  # fmt: skip
+def dynamic_slice(x: Any, start: Any, /, *, size: int, axis: int) -> Any:
+    """`size` elements of `x` along `axis` from `start` on, which may be computed: `x[start : start + size]`.
+
+    In a graph without values the ends of an ordinary slice must be numbers, since they decide the shape; here the
+    size is a number and the start may be any integer of the graph, such as the counter of a loop. A start
+    below 0 or beyond `x.shape[axis] - size` is an error, in every mode: it is not counted from the end, nor moved.
+
+    >>> import backlit as bl
+    >>> bl.fori_loop(0, 3, lambda i, total: total + bl.dynamic_slice(bl.arange(6), i * 2, 2), bl.tensor([0, 0]))
+    tensor([6, 9], dtype=int64)
+    """
+    return x[_window(x, start, size, axis)]
+
+
+@op(
+    prepare=lambda y, start, /, *, axis, length: ((y, start), {"axis": axis, "length": length}), saves="start",
+    infer=lambda y, start, *, axis, length: Spec((*y.shape[:axis], length, *y.shape[axis + 1 :]), y.dtype),
+    promotes=(), traits="jointly_linear", namespace="hidden",
+    transpose=(lambda g, y, start, *, axis, length: dynamic_slice(g, start, y.shape[axis], axis), None),
+    samples=lambda rng: [((rng.normal(size=(2, 3)), np.array(1)), {"axis": 0, "length": 4})],
+)  # fmt: skip
+def dynamic_place(y: Any, start: Any, /, *, axis: int, length: int) -> Any:
+    """Zeros with `y` from `start` on along `axis`, whose size is `length`: the transpose of reading there."""
+    out = np.zeros((*y.shape[:axis], length, *y.shape[axis + 1 :]), y.dtype)
+    out[_window(out, start, y.shape[axis], axis)] = y
+    return out
 
 
 def _along(x: Any, indices: Any, axis: int, where: str) -> tuple[Any, ...]:
