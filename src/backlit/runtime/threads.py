@@ -10,15 +10,18 @@ of them sees the other. Parking is a futex on Linux and a condition variable els
 
 from __future__ import annotations
 
-#: The state: the job at 0, the barrier's two cache lines at 128 and 192, how long to spin at 256 and how many threads
-#: may (those beyond the number of cores park at once), then the mailboxes.
+#: The state: the job at 0, the barrier's two cache lines at 128 and 192, then how long to spin, how many threads may
+#: (those beyond the number of cores park at once) and whether the caller had to give way, then the mailboxes.
 #: Cache lines are kept in pairs, because processors fetch the neighbour of a line too.
 BARRIER, SPIN, SLOTS = 128, 256, 384
 #: A mailbox: generation (and "parked" 4 bytes on) at 0, the answer at 128, who it is at 256, a mutex and a condition.
 SLOT, ANSWER, TID, STATE, MUTEX, CONDITION = 640, 128, 256, 264, 384, 512
 #: Rounds of the spinning loop before a waiting thread offers its core to others: with a core for each thread about
-#: 50 us, else next to none. The number for the plan that runs stands beside the barrier's generation.
-PATIENT, HURRIED = 2000, 10
+#: 25 us, else next to none. The number for the plan that runs stands beside the barrier's generation. When patience
+#: has run out once, the thread waited for may be in want of this very core (another program has the others): then
+#: nobody is patient until the plan ends, and workers that have done their share park at once. And a worker that was
+#: asleep may have been given the core of the caller who woke it: before it spins it offers the core.
+PATIENT, HURRIED = 1000, 10
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}  # the number of the system call
 _WAIT, _WAKE = 128, 129  # FUTEX_WAIT and FUTEX_WAKE, private to the process
@@ -63,7 +66,6 @@ arrive:
   %before = atomicrmw add ptr %bar, i64 1 acq_rel
   %count = add i64 %before, 1
   %patience.p = getelementptr i8, ptr %place, i64 8
-  %patience = load i64, ptr %patience.p
   %last = icmp eq i64 %count, %nth
   br i1 %last, label %open, label %spin
 open:
@@ -78,12 +80,14 @@ spin:
   br i1 %go, label %out, label %wait
 wait:
   %more = add i64 %n, 1
+  %patience = load atomic i64, ptr %patience.p monotonic, align 8
   %long = icmp ugt i64 %more, %patience
   br i1 %long, label %yield, label %pause
 pause:
   {pause}
   br label %spin
 yield:
+  store atomic i64 {HURRIED}, ptr %patience.p monotonic, align 8
   %ignored = call i32 @{_give_way(triple)}()
   br label %spin
 out:
@@ -121,22 +125,27 @@ entry:
   %spin = load i64, ptr %spin.p
   %cores.p = getelementptr i8, ptr %spin.p, i64 8
   %cores = load i64, ptr %cores.p
+  %hurried.p = getelementptr i8, ptr %spin.p, i64 16
   %fits = icmp slt i64 %tid, %cores
   %limit = select i1 %fits, i64 %spin, i64 0
   %answer = getelementptr i8, ptr %slot, i64 {ANSWER}
   br label %idle
 idle:
-  %seen = phi i32 [ 0, %entry ], [ %now, %work ]
+  %seen = phi i32 [ 0, %entry ], [ %now, %work ], [ %now, %polite ]
   br label %look
 look:
   %n = phi i64 [ 0, %idle ], [ %more, %rest ], [ %limit, %park ]
+  %woken = phi i1 [ false, %idle ], [ %woken, %rest ], [ true, %park ]
   %now = load atomic i32, ptr %slot acquire, align 4
   %go = icmp ne i32 %now, %seen
   br i1 %go, label %work, label %wait
 wait:
   %more = add i64 %n, 1
   %long = icmp uge i64 %n, %limit
-  br i1 %long, label %park, label %rest
+  %hurried = load atomic i64, ptr %hurried.p monotonic, align 8
+  %wanted = icmp ne i64 %hurried, 0
+  %stop = or i1 %long, %wanted
+  br i1 %stop, label %park, label %rest
 rest:
   {pause}
   br label %look
@@ -149,6 +158,9 @@ work:
   %nth = load i64, ptr %nth.p
   call void %run(ptr %args, i64 %tid, i64 %nth, ptr %barrier)
   store atomic i32 %now, ptr %answer release, align 4
+  br i1 %woken, label %polite, label %idle
+polite:
+  %ignored = call i32 @{give_way}()
   br label %idle
 }}
 
@@ -195,12 +207,20 @@ entry:
   %fits = icmp sle i64 %nth, %cores
   %patience = select i1 %fits, i64 {PATIENT}, i64 {HURRIED}
   %patience.p = getelementptr i8, ptr %barrier, i64 72
-  store i64 %patience, ptr %patience.p
+  store atomic i64 %patience, ptr %patience.p monotonic, align 8
+  %hurried.p = getelementptr i8, ptr %state, i64 {SPIN + 16}
+  %hurried = load atomic i64, ptr %hurried.p monotonic, align 8
+  %calm = icmp eq i64 %hurried, 0
+  br i1 %calm, label %start, label %relax
+relax:
+  store atomic i64 0, ptr %hurried.p monotonic, align 8
+  br label %start
+start:
   %slots = getelementptr i8, ptr %state, i64 {SLOTS}
   br label %head
 head:
-  %i = phi i64 [ 1, %entry ], [ %next, %called ]
-  %slot = phi ptr [ %slots, %entry ], [ %slot.next, %called ]
+  %i = phi i64 [ 1, %start ], [ %next, %called ]
+  %slot = phi ptr [ %slots, %start ], [ %slot.next, %called ]
   %more = icmp slt i64 %i, %nth
   br i1 %more, label %call, label %own
 call:
@@ -243,6 +263,7 @@ pause:
   {pause}
   br label %look
 yield:
+  store atomic i64 1, ptr %hurried.p monotonic, align 8
   %ignored = call i32 @{give_way}()
   br label %look
 joined:
