@@ -7,7 +7,7 @@ invariants move out while the text is made, and of LLVM's passes only `sroa` (va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,11 +22,13 @@ class Target(NamedTuple):
         vector_bytes: the width of a vector register.
         vector_registers: how many there are.
         fma: is there a fused multiply-add?
+        avx512: are there AVX-512's instructions on exponents (`vscalef`, `vgetexp`, `vgetmant`), at every width?
     """
 
     vector_bytes: int
     vector_registers: int
     fma: bool = True
+    avx512: bool = False
 
     def lanes(self, code: str) -> int:
         """How many elements of a dtype fill a vector register."""
@@ -43,7 +45,7 @@ class _Region:
         self.head: list[str] = []
         self.lines: list[str | _Region] = []
         self.foot: list[str] = []
-        self.known: dict[Any, Val] = {}
+        self.known: dict[Any, Any] = {}
 
     def flatten(self) -> Iterator[str]:
         todo: list[Iterator[Any]] = [iter((self.head, self.lines, self.foot))]
@@ -144,6 +146,17 @@ class Writer:
             region.lines.append(instruction)
         else:  # before the loop that is being written
             region.lines.insert(-1, instruction)
+        return found
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` writes, and at the next call under this key the same again, where it can be seen.
+
+        For values that are not pure: those that a variable has after a condition, say.
+        """
+        for region in self._stack:
+            if key in region.known:
+                return region.known[key]
+        found = self._stack[-1].known[key] = make()
         return found
 
     def _new(self) -> str:
@@ -530,6 +543,10 @@ class Writer:
             "ii": "trunc" if code != "b1" and size_of(to) < size_of(code) else "zext" if unsigned else "sext",
         }[kinds]
         return self.pure(f"{name} {a.typed} to {vector(LLVM[to], a.lanes)}", to, a.lanes, (a,))
+
+    def any_lane(self, a: Val) -> Val:
+        """Is a boolean true in any lane?"""
+        return a if a.lanes == 1 else self.call(f"llvm.vector.reduce.or.v{a.lanes}i1", "b1", 1, a)
 
     def bitcast(self, a: Val, code: str) -> Val:
         """The same bits read as another dtype of the same size."""

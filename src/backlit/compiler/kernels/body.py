@@ -24,7 +24,7 @@ def apply(k: Emitter, node: Node, args: Sequence[Any], lanes: int) -> Val:
     code = next((c for c in known if c != "b1"), known[0]) if known else code_of(node.dtype)
     ready = [a if isinstance(a, Val) else _constant(k, a, code, lanes) for a in args]
     found = native(k, *ready, **node.params)
-    return k.spread(k.cast(found, code_of(node.dtype)), code_of(node.dtype), lanes)
+    return k.cast(found, code_of(node.dtype))
 
 
 def _constant(k: Emitter, x: Any, code: str, lanes: int) -> Val:
@@ -40,12 +40,18 @@ class Body:
         nodes: in order; each is elementwise and has the shape of the index space (or is a number).
         reads: for each node that is not computed here the view it is read from, broadcast to the index space.
         writes: for each node that is to be kept the views it is written to, of the shape of the index space.
+        shown: for each node that is only a reshape of one computed here, that one.
     """
 
     def __init__(
-        self, nodes: Sequence[Node], reads: Mapping[Node, View], writes: Mapping[Node, Sequence[View]]
+        self,
+        nodes: Sequence[Node],
+        reads: Mapping[Node, View],
+        writes: Mapping[Node, Sequence[View]],
+        shown: Mapping[Node, Node] | None = None,
     ) -> None:
         self.nodes, self.reads, self.writes = tuple(nodes), dict(reads), dict(writes)
+        self.shown = dict(shown or {})
 
     def emit(
         self, k: Emitter, given: Mapping[Node, Val], index: Sequence[Any], lanes: int, *,
@@ -65,7 +71,7 @@ class Body:
             if node not in values:
                 values[node] = load(k, view, index, lanes, axis=axis, mask=mask, fixed=view.buffer not in self._written)
         for node in self.nodes:
-            args = [values[x] if isinstance(x, Node) else x for x in node.inputs or ()]
+            args = [values[self.shown.get(x, x)] if isinstance(x, Node) else x for x in node.inputs or ()]
             values[node] = apply(k, node, args, lanes)
         for node, views in self.writes.items():
             for view in views:

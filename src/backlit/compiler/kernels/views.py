@@ -15,14 +15,18 @@ class Buffer:
         name: unique within its plan; it is the name of the pointer in the native code.
         code: dtype of its elements, as kind and size.
         size: number of elements.
-        kind: "input" (the caller's), "output" (handed to the caller), "constant", or "scratch" (of the arena).
+        kind: "input" (the caller's), "output" (handed to the caller), "constant", "scratch" (of the arena), or "moving"
+            (the slice of another buffer that a loop is at).
         value: the array that holds a constant.
+        of, step: of a moving buffer, the view where it begins and how many elements it moves in each turn.
     """
 
-    __slots__ = ("code", "kind", "name", "size", "value")
+    __slots__ = ("code", "kind", "name", "of", "size", "step", "value")
 
     def __init__(self, name: str, code: str, size: int, kind: str = "scratch", value: Any = None) -> None:
         self.name, self.code, self.size, self.kind, self.value = name, code, size, kind, value
+        self.of: View | None = None
+        self.step = 0
 
     @property
     def nbytes(self) -> int:
@@ -79,6 +83,10 @@ class View(NamedTuple):
         """In another shape with as many elements, row by row; None where no strides express it."""
         strides = _restrided(self.shape, self.strides, tuple(shape))
         return None if strides is None else self._replace(shape=tuple(shape), strides=strides)
+
+    def over(self, shape: Sequence[int], extent: Sequence[int]) -> View | None:
+        """Broadcast to `shape`, seen in the form `extent` (as many elements); None where no strides express it."""
+        return self.broadcast(shape).reshaped(extent)
 
     @property
     def is_contiguous(self) -> bool:

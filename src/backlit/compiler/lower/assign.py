@@ -1,0 +1,118 @@
+"""Values that must end in a given place: outputs, donated inputs, what a loop carries. Written there at once where it is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from ...graph.bind import PICK
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ...graph.tensor import LEAF
+from ..kernels.kernel import Kernel
+from ..kernels.views import Buffer, View
+from .groups import REDUCTIONS, Group, Grouping
+from .storage import Storage
+
+if TYPE_CHECKING:
+    from .region import Region
+
+
+class Assignments:
+    """For each output of a graph, how its value comes to the place where it is wanted.
+
+    The place may hold an input that is still to be read (a parameter that is updated, a carry). A node writes there
+    itself if all other readers of that input can run before it, and if its own kernel reads it at the same index only.
+    Otherwise the value is computed elsewhere and copied at the end.
+
+    Attributes:
+        overwritten: the buffers of inputs that are written before the end.
+    """
+
+    def __init__(self, graph: Graph, storage: Storage, grouping: Grouping, wanted: Sequence[View | None]) -> None:
+        self.graph, self.storage, self.grouping = graph, storage, grouping
+        self.overwritten: set[Buffer] = set()
+        self._pairs = [(o, t) for o, t in zip(graph.outputs, wanted, strict=True) if t is not None]
+        self._pending: list[tuple[Any, View]] = []
+        moved: set[Node] = set()
+        for o, place in self._pairs:
+            if isinstance(o, Node) and o not in moved and self._can_move(o, place):
+                storage.move(o, place)
+                moved.add(o)
+                if self._held(place.buffer):
+                    self.overwritten.add(place.buffer)
+            else:
+                self._pending.append((o, place))
+
+    def sources(self) -> Iterator[Node]:
+        """The nodes whose values must be in memory at the end."""
+        return (o for o, _ in self._pairs if isinstance(o, Node))
+
+    def _held(self, buffer: Buffer) -> list[Node]:
+        """The inputs that lie in a buffer."""
+        return [n for n in self.graph.inputs if self.storage.views[n].buffer is buffer]
+
+    def _can_move(self, o: Node, place: View) -> bool:
+        group = self.grouping.of.get(o)
+        if group is None or o.op is LEAF or o in self.storage.base or not self.storage.views[o].is_contiguous:
+            return False
+        if not place.is_contiguous or (group.alone and o.op is not PICK and self._held(place.buffer)):
+            return False
+        before: list[Group] = []
+        for held in self._held(place.buffer):
+            if any(
+                isinstance(other, Node) and self.storage.root(other) is held and other is not o
+                for other, _ in self._pairs
+            ):
+                return False
+            for reader in self.grouping.groups:
+                reads = [(n, x) for n in reader.nodes for x in n.parents if self.storage.root(x) is held]
+                if not reads:
+                    continue
+                if reader is group:
+                    if o.op is PICK or not all(self._at_own_index(group, o, place, n, x) for n, x in reads):
+                        return False
+                elif reader.before >> group.number & 1:
+                    return False
+                else:
+                    before.append(reader)
+        for reader in before:
+            if reader.before >> group.number & 1:  # an order that was agreed on for an earlier output
+                return False
+            self.grouping.order(reader, group)
+        return True
+
+    def _at_own_index(self, group: Group, o: Node, place: View, n: Node, x: Node) -> bool:
+        """Does a member read the old value only where the new one will be written, and before?"""
+        if n is group.anchor or n.op.name in REDUCTIONS or group.axes[o] != group.all_axes:
+            return False
+        if group.reduced is not None and max(self.grouping.stages(group).values()) > 0:
+            return False
+        read = self.storage.views[x].over(n.shape, group.space) if prod(n.shape) == prod(group.space) else None
+        written = place.reshaped(group.space)
+        return read is not None and written is not None and read == written
+
+    def copies(self, region: Region) -> Iterator[Kernel]:
+        """What is still to be copied, as if all at once: what another copy overwrites is put aside first."""
+        targets = {place.buffer for _, place in self._pairs}
+        late: list[tuple[Node, View, View]] = []
+        for o, place in self._pending:
+            source = region.view_of(o)
+            if source == place or not prod(place.shape):
+                continue
+            node = o if isinstance(o, Node) else Node(LEAF, (), {}, o, o)
+            source = _in_shape(source, place)
+            if source.buffer in targets and source.buffer is not place.buffer:
+                aside = Buffer(region.context.names.unique("aside"), source.buffer.code, max(1, prod(source.shape)))
+                whole = View.whole(aside, source.shape)
+                yield region.copy(node, source, whole)
+                late.append((node, whole, place))
+            else:
+                late.append((node, source, place))
+        for node, source, place in late:
+            yield region.copy(node, source, place)
+
+
+def _in_shape(source: View, place: View) -> View:
+    return source if source.shape == place.shape else source.broadcast(place.shape)

@@ -1,0 +1,338 @@
+"""Fusion: which nodes are computed by one kernel.
+
+A group has an index space (the axes of its largest values). A member depends on some of these axes: on all (a full
+value), on those that its group's reductions leave (a value for each row), or on none. Walking the graph in order, an
+elementwise node or a reduction joins the group of one of its producers where it finds that producer's value at the same
+index, and where no cycle of groups arises; otherwise it begins a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from ...graph.bind import PICK
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ...graph.tensor import LEAF
+from ..kernels.views import contiguous
+from .aliases import aliased
+from .storage import Storage, virtual
+
+REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
+
+#: Ops whose kernels take an elementwise epilogue over their output.
+ANCHORS = frozenset(("matmul", "convolve", "convolve_transposed", "convolve_weight"))
+
+#: Above this many elements a reduction to few results is cut into pieces, each with a result of its own.
+SPLIT = 1 << 15
+
+
+class Group:
+    """Nodes that one kernel computes.
+
+    Attributes:
+        space: the sizes of the axes of the index space.
+        nodes: the members, in order.
+        axes: for each member, the axes of the space that it depends on.
+        shown: for each view node (reshape, broadcast) between members, the member whose value it is.
+        reduced: the axes that the group's reductions sum over; None where it has none.
+        anchor: the product or convolution that the group is the epilogue of, if any.
+        alone: nothing can join.
+        before: the numbers of the groups that must run before this one, as bits.
+    """
+
+    def __init__(self, number: int, space: Sequence[int]) -> None:
+        self.number, self.space = number, tuple(space)
+        self.nodes: list[Node] = []
+        self.axes: dict[Node, frozenset[int]] = {}
+        self.shown: dict[Node, Node] = {}
+        self.reduced: frozenset[int] | None = None
+        self.anchor: Node | None = None
+        self.alone = False
+        self.before = 0
+
+    @property
+    def all_axes(self) -> frozenset[int]:
+        """The axes of a full value."""
+        return frozenset(i for i, n in enumerate(self.space) if n != 1)
+
+    def extent(self, axes: frozenset[int]) -> tuple[int, ...]:
+        """The space with the axes that are not among `axes` at size 1."""
+        return tuple(n if i in axes else 1 for i, n in enumerate(self.space))
+
+    @property
+    def splits(self) -> bool:
+        """Are its reductions cut into pieces, so that their results are complete only after the kernel?"""
+        if self.reduced is None:
+            return False
+        left = prod(n for i, n in enumerate(self.space) if i not in self.reduced)
+        return prod(self.space) > SPLIT and left < 64
+
+    def __repr__(self) -> str:
+        return f"<group {self.number} {self.space}: {' '.join(n.op.name for n in self.nodes)}>"
+
+
+class Grouping:
+    """The groups of a graph, in an order in which they can run."""
+
+    def __init__(self, graph: Graph, storage: Storage) -> None:
+        self.graph, self.storage = graph, storage
+        self.groups: list[Group] = []
+        self.of: dict[Node, Group] = {}
+        for node in graph.nodes:
+            if node.op is LEAF or node in storage.base or node.op is PICK:
+                if node.op is PICK:
+                    self.of[node] = self.of[next(node.parents)]
+                continue
+            self._add(node)
+
+    # --- growing -----------------------------------------------------------------------------------
+
+    def _add(self, node: Node) -> None:
+        if node.op.name in REDUCTIONS and is_real(node):
+            group = self._joined_reduction(node) or self._reduction(node)
+        elif is_elementwise(node):
+            group = self._joined(node) or self._begun(node, node.shape)
+        else:
+            group = self._begun(node, _space(node))
+            if node.op.name in ANCHORS and is_real(node):
+                group.anchor = node
+            else:
+                group.alone = True
+        self._enter(group, node)
+
+    def _begun(self, node: Node, space: Sequence[int]) -> Group:
+        group = Group(len(self.groups), space)
+        group.axes[node] = group.all_axes
+        self.groups.append(group)
+        return group
+
+    def _enter(self, group: Group, node: Node) -> None:
+        group.nodes.append(node)
+        self.of[node] = group
+        for x in node.parents:
+            other = self._producer(x)
+            if other is not None and other is not group:
+                self.order(other, group)
+
+    def order(self, first: Group, second: Group) -> None:
+        """Let one group run before another."""
+        needed = first.before | 1 << first.number
+        if needed & ~second.before:
+            second.before |= needed
+            for g in self.groups:
+                if g.before >> second.number & 1:
+                    g.before |= second.before
+
+    def _producer(self, x: Node) -> Group | None:
+        return self.of.get(self.storage.root(x))
+
+    def _candidates(self, node: Node) -> Iterator[Group]:
+        """The groups of the producers of a node that it might join, the latest first."""
+        producers = [g for g in map(self._producer, node.parents) if g is not None]
+        for group in sorted(set(producers), key=lambda g: -g.number):
+            if group.alone or any(p is not group and p.before >> group.number & 1 for p in producers):
+                continue
+            yield group
+
+    def _joined(self, node: Node) -> Group | None:
+        for group in self._candidates(node):
+            found = self._axes_of(group, node)
+            if found is None:
+                continue
+            if group.reduced is not None and found != group.all_axes and (found & group.reduced):
+                continue
+            if not self._may_follow(group, node, found):
+                continue
+            axes, shown = found, self._shown(group, node)
+            group.axes[node] = axes
+            group.shown.update(shown)
+            return group
+        return None
+
+    def _may_follow(self, group: Group, node: Node, axes: frozenset[int]) -> bool:
+        """May a node that uses the results of the group's reductions be in the same kernel?"""
+        if group.anchor is not None:
+            return axes == group.all_axes
+        if group.reduced is None:
+            return True
+        full = axes == group.all_axes
+        uses = any(
+            group.axes[m] != group.all_axes or m.op.name in REDUCTIONS
+            for x in node.parents
+            if (m := self.storage.root(x)) in group.axes
+        )
+        if group.splits:
+            return full and not uses
+        return not (full and uses) or self.inner(group)
+
+    def inner(self, group: Group) -> bool:
+        """Do the reductions of a group go over its last axes, so that a kernel can go over each row several times?"""
+        kept = [i for i in group.all_axes if i not in (group.reduced or ())]
+        return not kept or not group.reduced or max(kept) < min(group.reduced)
+
+    def _reduction(self, node: Node) -> Group:
+        x = next(node.parents, None)
+        shape = x.shape if x is not None else ()
+        group = self._begun(node, shape)
+        self._reduces(group, node, self._reduced_axes(group, node, shape))
+        return group
+
+    def _joined_reduction(self, node: Node) -> Group | None:
+        x = next(node.parents, None)
+        if x is None:
+            return None
+        for group in self._candidates(node):
+            if group.anchor is not None or self.storage.root(x) not in group.axes:
+                continue
+            if group.axes[self.storage.root(x)] != group.all_axes or not self._found_at(group, x, x.shape, group.space):
+                continue
+            reduced = self._reduced_axes(group, node, x.shape)
+            if reduced is None or (group.reduced is not None and reduced != group.reduced):
+                continue
+            if not reduced or (group.reduced is None and not self._all_full(group)):
+                continue
+            before = group.reduced
+            group.reduced = reduced
+            depends = self._depends_on_reduction(group, x)
+            if depends and (group.splits or not self.inner(group)):
+                group.reduced = before
+                continue
+            group.shown.update(self._shown(group, node))
+            self._reduces(group, node, reduced)
+            return group
+        return None
+
+    def _all_full(self, group: Group) -> bool:
+        return all(a in (group.all_axes, frozenset()) for a in group.axes.values())
+
+    def _depends_on_reduction(self, group: Group, x: Node) -> bool:
+        return any(n.op.name in REDUCTIONS for n in group.nodes) and self.stages(group)[self.storage.root(x)] > 0
+
+    def _reduces(self, group: Group, node: Node, reduced: frozenset[int] | None) -> None:
+        group.reduced = reduced if reduced is not None else frozenset()
+        group.axes[node] = group.all_axes - group.reduced
+
+    def _reduced_axes(self, group: Group, node: Node, shape: Sequence[int]) -> frozenset[int] | None:
+        """The axes of the space that a reduction of a value of `shape` goes over; None where they are no whole axes."""
+        view = virtual(shape)
+        over = set(node.params["axis"]) if isinstance(node.params["axis"], tuple) else _one(node, shape)
+        strides = tuple(0 if i in over else s for i, s in enumerate(view.strides))
+        laid = view._replace(strides=strides).reshaped(group.space)
+        if laid is None:
+            return None
+        return frozenset(i for i, n in enumerate(group.space) if n != 1 and laid.strides[i] == 0)
+
+    # --- where a value stands in the space ---------------------------------------------------------
+
+    def _axes_of(self, group: Group, node: Node) -> frozenset[int] | None:
+        """The axes that a node would depend on in a group; None where its inputs are not at the same index."""
+        inside = [x for x in node.parents if self.storage.root(x) in group.axes]
+        used = frozenset().union(*(group.axes[self.storage.root(x)] for x in inside))
+        size = prod(node.shape)
+        if size == prod(group.space):
+            axes = group.all_axes
+        elif size == prod(group.extent(used)):
+            axes = used
+        else:
+            return None
+        extent = group.extent(axes)
+        for x in node.parents:
+            if x in inside:
+                if not self._found_at(group, x, node.shape, extent):
+                    return None
+            elif self.storage.views[x].broadcast(node.shape).reshaped(extent) is None:
+                return None
+        return axes
+
+    def _found_at(self, group: Group, x: Node, shape: Sequence[int], extent: Sequence[int]) -> bool:
+        """Is a member's value, seen through reshapes and broadcasts as `x`, at each index of the space its own there?"""
+        member = self.storage.root(x)
+        axes = group.axes[member]
+        view = virtual(member.shape)
+        for step in _chain(x, member):
+            after = aliased(step, view)
+            if after is None:
+                return False
+            view = after
+        laid = view.broadcast(shape).reshaped(extent)
+        own = contiguous([n for i, n in enumerate(group.space) if i in axes])
+        strides = dict(zip(sorted(axes), own, strict=True))
+        return (
+            laid is not None
+            and laid.offset == 0
+            and all(n == 1 or laid.strides[i] == strides.get(i, 0) for i, n in enumerate(extent))
+        )
+
+    def _shown(self, group: Group, node: Node) -> dict[Node, Node]:
+        """The views through which a node sees members."""
+        return {x: m for x in node.parents if (m := self.storage.root(x)) in group.axes and x is not m}
+
+    # --- stages and order --------------------------------------------------------------------------
+
+    def stages(self, group: Group) -> dict[Node, int]:
+        """For each member, how many reductions must be complete before it can be computed."""
+        stage: dict[Node, int] = {}
+        for node in group.nodes:
+            own = 0
+            for x in node.parents:
+                m = self.storage.root(x)
+                if m in stage:
+                    own = max(own, stage[m] + (m.op.name in REDUCTIONS))
+            stage[node] = own
+        return stage
+
+    def ordered(self) -> list[Group]:
+        """The groups in an order in which each runs after those it needs."""
+        done, found = 0, []
+        rest = sorted(self.groups, key=lambda g: self.graph_order(g))
+        while rest:
+            later = []
+            for g in rest:
+                if g.before & ~done:
+                    later.append(g)
+                else:
+                    done |= 1 << g.number
+                    found.append(g)
+            rest = later
+        return found
+
+    def graph_order(self, group: Group) -> int:
+        """Where a group stands: after the last of its members' places in the graph."""
+        return max(n.serial for n in group.nodes)
+
+
+def _chain(x: Node, member: Node) -> list[Node]:
+    """The view nodes that lead from a member to `x`, in order."""
+    steps = []
+    while x is not member:
+        steps.append(x)
+        x = next(x.parents)
+    return steps[::-1]
+
+
+def _one(node: Node, shape: Sequence[int]) -> set[int]:
+    axis = node.params["axis"]
+    return set(range(len(shape))) if axis is None else {axis % max(1, len(shape))}
+
+
+def _space(node: Node) -> tuple[int, ...]:
+    """The index space of a node that is not elementwise: of a product with rows and columns, also where one is missing."""
+    if node.op.results is not None:
+        return ()
+    if node.op.name != "matmul":
+        return node.shape
+    a, b = (len(x.shape) for x in node.inputs or ())
+    batch = node.shape[: node.ndim - (a > 1) - (b > 1)]
+    return (*batch, node.shape[len(batch)] if a > 1 else 1, node.shape[-1] if b > 1 else 1)
+
+
+def is_real(node: Node) -> bool:
+    """Are a node and its inputs of dtypes that native code knows?"""
+    return node.dtype.kind in "biuf" and all(x.op.results is None and x.dtype.kind in "biuf" for x in node.parents)
+
+
+def is_elementwise(node: Node) -> bool:
+    """Can a fused kernel compute this node element by element?"""
+    return node.op.native is not None and node.op.results is None and is_real(node)

@@ -1,0 +1,357 @@
+"""`Region`: one graph lowered to steps. A loop's body is a region of its own, inside that of the graph around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...base.errors import GraphError
+from ...graph.bind import PICK
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ...graph.opdef import OPS
+from ...graph.tensor import LEAF
+from ...ops.indexing import ARRAY, Cut, Index
+from ..codegen.values import code_of
+from ..codegen.writer import Target
+from ..kernels.body import Body
+from ..kernels.contract import Contraction
+from ..kernels.kernel import Kernel
+from ..kernels.rows import DEAR, Rows
+from ..kernels.space import simplified
+from ..kernels.views import Buffer, View, contiguous
+from .aliases import cut, is_movement
+from .assign import Assignments
+from .groups import ANCHORS, REDUCTIONS, Group, Grouping, is_elementwise
+from .loops import lower_control
+from .steps import Call, Run, Step
+from .storage import Names, Storage
+
+
+class Context:
+    """What all regions of a plan share: names, the processor, the number of threads."""
+
+    def __init__(self, target: Target, threads: int) -> None:
+        self.target, self.threads, self.names = target, threads, Names()
+
+
+class Region:
+    """A graph lowered.
+
+    Args:
+        context: what all regions of the plan share.
+        graph: what is to be computed.
+        given: the views of its inputs.
+        wanted: for each output the view in which its value must be at the end; None for an output nobody wants.
+
+    Attributes:
+        steps: what computes it.
+    """
+
+    def __init__(self, context: Context, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> None:
+        self.context, self.graph = context, _with_constants(graph)
+        self.target = context.target
+        self.storage = Storage(self.graph, context.names, given)
+        self.grouping = Grouping(self.graph, self.storage)
+        self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
+        self.extra = self._parts_of_joined()
+        self.kept = self._kept()
+        self._recompute()
+        self.steps: list[Step] = []
+        for group in self.grouping.ordered():
+            self.steps += self._lowered(group)
+        self.steps += [Run(k) for k in self.assignments.copies(self)]
+
+    # --- what is kept in memory --------------------------------------------------------------------
+
+    def _readers(self) -> Iterator[tuple[Node, Node, Group | None]]:
+        """Every (node, input, group that reads that input from memory)."""
+        for group in self.grouping.groups:
+            for node in group.nodes:
+                for x in node.parents:
+                    if self.storage.root(x) not in group.axes:
+                        yield node, x, group
+
+    def _kept(self) -> set[Node]:
+        """The nodes whose values are needed in memory."""
+        kept = {self.storage.root(x) for node, x, _ in self._readers() if node not in self.joined}
+        kept |= {self.storage.root(o) for o in self.assignments.sources()}
+        for node in self.joined:
+            for x in node.parents:
+                if x not in self.direct[node]:
+                    kept.add(self.storage.root(x))
+        return kept
+
+    def _parts_of_joined(self) -> dict[Node, list[View]]:
+        """Where nodes write their values besides their own memory: straight into the result of a `concat` or `stack`."""
+        extra: dict[Node, list[View]] = {}
+        self.joined: set[Node] = set()
+        self.direct: dict[Node, set[Node]] = {}
+        for node in self.graph.nodes:
+            if node.op.name not in ("concat", "stack") or node not in self.grouping.of:
+                continue
+            self.joined.add(node)
+            self.direct[node] = set()
+            for x, place in zip(node.inputs or (), _places(node, self.storage.views[node]), strict=True):
+                if isinstance(x, Node) and self._can_write_itself(x) and x not in self.direct[node]:
+                    extra.setdefault(x, []).append(place)
+                    self.direct[node].add(x)
+        return extra
+
+    def _can_write_itself(self, x: Node) -> bool:
+        group = self.grouping.of.get(x)
+        if group is None or group.alone or x in self.storage.base or x.op is PICK:
+            return False
+        axes = group.axes[x]
+        return not group.splits and (group.anchor is None or axes == group.all_axes)
+
+    def _recompute(self) -> None:
+        """Let cheap values be computed again where they are used, instead of being written and read."""
+        used: dict[Node, list[tuple[Node, Node, Group]]] = {}
+        for node, x, group in self._readers():
+            if group is not None:
+                used.setdefault(self.storage.root(x), []).append((node, x, group))
+        held = {self.storage.root(o) for o in self.assignments.sources()} | set(self.extra)
+        for v in self.graph.nodes:
+            if v not in self.kept or v in held or not is_elementwise(v) or v.op.name in DEAR or v not in used:
+                continue
+            wide = [x for x in v.parents if prod(x.shape) == prod(v.shape)]
+            if len(wide) > 1 or not all(self._in_memory(x) for x in v.parents):
+                continue
+            if any(self.storage.views[x].buffer in self.assignments.overwritten for x in v.parents):
+                continue
+            if all(self._can_repeat(v, node, x, group) for node, x, group in used[v]):
+                for _, _, group in used[v]:
+                    if v not in group.axes:
+                        group.axes[v] = group.all_axes
+                        group.nodes = sorted([*group.nodes, v], key=lambda n: n.serial)
+                self.kept.discard(v)
+
+    def _in_memory(self, x: Node) -> bool:
+        root = self.storage.root(x)
+        return root in self.kept or root.op is LEAF or root in self.graph.inputs
+
+    def _can_repeat(self, v: Node, node: Node, x: Node, group: Group) -> bool:
+        if x is not v or group.alone or node is group.anchor or prod(v.shape) != prod(group.space):
+            return False
+        if node.op.name not in REDUCTIONS and group.axes[node] != group.all_axes:
+            return False
+        return all(
+            self.storage.root(p) not in group.axes and self.storage.views[p].over(v.shape, group.space) is not None
+            for p in v.parents
+        )
+
+    # --- kernels -----------------------------------------------------------------------------------
+
+    def _lowered(self, group: Group) -> list[Step]:
+        first = group.nodes[0]
+        if not any(self._is_needed(n, group) for n in group.nodes):
+            return []
+        if group.anchor is not None:
+            return [Run(k) for k in self._anchored(group)]
+        if not group.alone:
+            return [Run(k) for k in self._rows(group)]
+        controlled = lower_control(self, first)
+        if controlled is not None:
+            return controlled
+        if first in self.joined:
+            return [Run(k) for k in self._joined(first)]
+        if first in self.storage.copies:
+            source = self.storage.views[_source(first)]
+            target = self.storage.views[first].reshaped(source.shape)
+            assert target is not None
+            return [Run(self.copy(_source(first), source, target))]
+        if first.op.name == "pad_zeros" or (first.op.name == "place" and len(first.inputs or ()) == 1):
+            return [Run(k) for k in self._surrounded(first)]
+        return [self._called(first)]
+
+    def _is_needed(self, node: Node, group: Group) -> bool:
+        return node in self.kept or node in self.extra or group.alone
+
+    def _body(self, group: Group) -> tuple[dict[Node, View], dict[Node, tuple[View, ...]]]:
+        """What a group reads and writes, over its index space."""
+        reads: dict[Node, View] = {}
+        for node in group.nodes:
+            if node is group.anchor:
+                continue
+            extent = group.extent(group.axes[node])
+            shape: Sequence[int] = node.shape
+            if node.op.name in REDUCTIONS:
+                shape, extent = _source(node).shape, group.space
+            for x in node.parents:
+                if self.storage.root(x) in group.axes:
+                    if self.storage.root(x) is not x:
+                        group.shown[x] = self.storage.root(x)
+                    continue
+                view = self.storage.views[x].over(shape, extent)
+                if view is None:
+                    raise GraphError(f"{x.label} does not lie evenly in {group!r}.")
+                view = view._replace(shape=group.space)
+                if reads.setdefault(x, view) != view:
+                    raise GraphError(f"{x.label} is read in two ways in {group!r}.")
+        writes: dict[Node, tuple[View, ...]] = {}
+        for node in group.nodes:
+            extent = group.extent(group.axes[node])
+            places = [self.storage.views[node]] if node in self.kept and self.grouping.of[node] is group else []
+            places += self.extra.get(node, []) if self.grouping.of[node] is group else []
+            laid = [p.reshaped(extent) for p in places]
+            if None in laid:
+                raise GraphError(f"{node.label} cannot be written as it should lie by {group!r}.")
+            if laid:
+                writes[node] = tuple(p for p in laid if p is not None)
+        return reads, writes
+
+    def _rows(self, group: Group) -> list[Kernel]:
+        reads, writes = self._body(group)
+        space = simplified(group.space, group.reduced or frozenset(), group.axes, reads, writes)
+        name = self._name(group.nodes)
+        kernel = Rows(name, space, group.nodes, group.shown, self.target, group.splits)
+        return [kernel, *self._combined(group, kernel, writes)] if group.splits else [kernel]
+
+    def _combined(self, group: Group, kernel: Rows, writes: Mapping[Node, tuple[View, ...]]) -> Iterator[Kernel]:
+        """Kernels that bring the partial results of blocks together."""
+        sizes = tuple(kernel.space.sizes[i] for i in kernel.space.kept)
+        for node, buffer in kernel.partials.items():
+            part = Node(LEAF, (), {}, None, node.spec)
+            whole = Node(node.op, (part,), {"axis": (0,), "keepdims": False}, None, node.spec)
+            shape = (kernel.blocks, *sizes)
+            axes = frozenset(range(1, len(shape)))
+            outs = [v for p in writes[node] if (v := p.reshaped((1, *sizes))) is not None]
+            if len(outs) != len(writes[node]):
+                raise GraphError(f"{node.label} cannot be written as it should lie.")
+            view = View(buffer, shape, contiguous(shape))
+            space = simplified(shape, frozenset((0,)), {whole: axes}, {part: view}, {whole: outs})
+            yield Rows(self.context.names.unique(f"{kernel.name}_whole"), space, [whole], {}, self.target)
+
+    def _anchored(self, group: Group) -> list[Kernel]:
+        node = group.anchor
+        assert node is not None
+        reads, writes = self._body(group)
+        body = Body([n for n in group.nodes if n is not node], reads, writes, group.shown)
+        a, b = (self.storage.views[x] for x in node.parents) if node.op.name == "matmul" else (None, None)
+        if a is None or b is None:
+            raise GraphError(f"{node.label} has no kernel.")
+        batch = group.space[:-2]
+        lhs = a if len(a.shape) > 1 else View(a.buffer, (1, *a.shape), (0, *a.strides), a.offset)
+        rhs = b if len(b.shape) > 1 else View(b.buffer, (*b.shape, 1), (*b.strides, 0), b.offset)
+        kernel = Contraction(
+            node, lhs.broadcast((*batch, *lhs.shape[-2:])), rhs.broadcast((*batch, *rhs.shape[-2:])), body,
+            self.target, self.context.threads,
+        )  # fmt: skip
+        kernel.name = self._name(group.nodes)
+        return [kernel]
+
+    def _joined(self, node: Node) -> Iterator[Kernel]:
+        """Copies of those parts of a `concat` or `stack` that are not written there by whatever computes them."""
+        done: set[Node] = set()
+        for x, place in zip(node.inputs or (), _places(node, self.storage.views[node]), strict=True):
+            if isinstance(x, Node) and (x not in self.direct[node] or x in done) and prod(place.shape):
+                yield self.copy(x, self.storage.views[x], place)
+            elif isinstance(x, Node):
+                done.add(x)
+
+    def _surrounded(self, node: Node) -> Iterator[Kernel]:
+        """Zeros, and the input within them."""
+        x, view = _source(node), self.storage.views[node]
+        zero = Node(LEAF, (), {}, np.zeros((), node.dtype), np.zeros((), node.dtype))
+        buffer = Buffer(self.context.names.unique("zero"), code_of(node.dtype), 1, "constant", zero.value)
+        yield self.copy(zero, View(buffer, (), ()).broadcast(view.shape), view, f"{node.op.name}_zeros")
+        if node.op.name == "pad_zeros":
+            index = Index([Cut(a, a + n) for n, (a, _) in zip(x.shape, node.params["pads"], strict=True)])
+        else:
+            index = node.params["index"]
+        inner = cut(index, view)
+        if inner is None or ARRAY in index.parts:
+            raise GraphError(f"{node.label} has no kernel.")
+        if prod(x.shape):
+            yield self.copy(x, self.storage.views[x].broadcast(inner.shape), inner, node.op.name)
+
+    def copy(self, node: Node, source: View, target: View, name: str = "copy") -> Rows:
+        """The kernel that copies an array."""
+        axes = {node: frozenset(range(len(source.shape)))}
+        space = simplified(source.shape, frozenset(), axes, {node: source}, {node: [target]})
+        return Rows(self.context.names.unique(f"{name}_{node.name or node.op.name}"), space, [], {}, self.target)
+
+    def _called(self, node: Node) -> Call:
+        inputs = [self.storage.views[x] if isinstance(x, Node) else x for x in node.inputs or ()]
+        return Call(node, inputs, [v for v in self.results(node) if v is not None])
+
+    def results(self, node: Node) -> list[View | None]:
+        """Where the results of a node go; None for one of several that nobody uses."""
+        if node.op.results is None:
+            return [self.storage.views[node]]
+        found: list[View | None] = [None] * len(node.like)
+        for pick in self.graph.nodes:
+            if pick.op is PICK and pick.inputs and pick.inputs[0] is node:
+                found[pick.params["index"]] = self.storage.views[pick]
+        return found
+
+    def _name(self, nodes: Sequence[Node]) -> str:
+        names = [n.name or n.op.name for n in nodes if n.op.name not in ("astype", "copy")]
+        shown = names if len(names) <= 4 else [*names[:2], "and", str(len(names) - 3), names[-1]]
+        return self.context.names.unique("_".join(shown) or "copy")
+
+    def view_of(self, x: Any) -> View:
+        """Where an output lies: a node's view, or a constant's own."""
+        if isinstance(x, Node):
+            return self.storage.views[x]
+        value = np.ascontiguousarray(x)
+        buffer = Buffer(
+            self.context.names.unique("constant"), code_of(value.dtype), max(1, value.size), "constant", value
+        )
+        return View.whole(buffer, value.shape)
+
+
+def _source(node: Node) -> Node:
+    return next(node.parents)
+
+
+def _places(node: Node, view: View) -> Iterator[View]:
+    """The parts of the result of `concat` or `stack` that its inputs fill."""
+    axis, start = node.params["axis"], 0
+    for x in node.inputs or ():
+        if node.op.name == "stack":
+            shape, strides = list(view.shape), list(view.strides)
+            del shape[axis], strides[axis]
+            yield View(view.buffer, tuple(shape), tuple(strides), view.offset + start * view.strides[axis])
+            start += 1
+        else:
+            n = x.shape[axis]
+            yield view.sliced(axis, start, 1, n)
+            start += n
+
+
+def _with_constants(graph: Graph) -> Graph:
+    """The graph with arrays among the inputs of nodes made leaves, so that every array has a node. Numbers stay."""
+    leaves: dict[int, Node] = {}
+    made: dict[Node, Node] = {}
+
+    def leaf(x: Any) -> Node:
+        if id(x) not in leaves:
+            leaves[id(x)] = Node(LEAF, (), {}, x, x)
+        return leaves[id(x)]
+
+    changed = False
+    for node in graph.nodes:
+        inputs = []
+        for x in node.inputs or ():
+            if isinstance(x, Node):
+                inputs.append(made.get(x, x))
+            elif isinstance(x, (np.ndarray, np.generic)) and (np.ndim(x) or not is_elementwise(node)):
+                inputs.append(leaf(np.asarray(x)))
+            else:
+                inputs.append(x)
+        if any(a is not b for a, b in zip(inputs, node.inputs or (), strict=True)):
+            new = Node(node.op, tuple(inputs), node.params, None, node.like, node.place, node.origin)
+            new.name = node.name
+            made[node] = new
+            changed = True
+    if not changed:
+        return graph
+    return Graph(graph.inputs, [made.get(o, o) if isinstance(o, Node) else o for o in graph.outputs])
+
+
+__all__ = ["ANCHORS", "OPS", "Context", "Region", "is_movement"]
