@@ -196,7 +196,8 @@ def backward(y: Tensor, cotangent: Any, *, retain_graph: bool, create_graph: boo
         )
     if y.value is None:
         raise GradientError(
-            f"backward: {y.node.label} has no value yet; use static.gradients, or bl.grad when tracing."
+            f"backward: {y.node.label} has no value yet, so nothing can be added to .grad; in a function being "
+            "compiled use bl.grad or bl.value_and_grad, which return the gradient, in a static graph static.gradients."
         )
     seed = seed_for(y, cotangent, "backward")
     if create_graph and not isinstance(seed, Tensor):

@@ -14,7 +14,7 @@ from .infer import explain_failure, infer
 from .node import Node, caller
 from .opdef import OPS, PUBLIC, OpDef, Spec
 from .seal import seal
-from .tensor import Tensor, as_value, edge, wrap
+from .tensor import Tensor, as_value, edge, no_value, wrap
 
 _recording = recording.get
 _NUMPY = (np.ndarray, np.generic)
@@ -120,10 +120,11 @@ def bind_symbolic(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> A
     if graph is not None and graph.stage is not None:
         return bind(op, [graph.stage.image(x) for x in inputs], params)
     if "eager_only" in op.traits:
-        raise GraphError(
-            f"{op.name}: its shape depends on values, so it cannot stand in a graph that has none yet. "
-            "Use an operation whose shape is known, such as bl.where with a mask, or call it eagerly."
-        )
+        unknown = next(x for x in inputs if isinstance(x, Tensor) and x.value is None)
+        raise no_value(
+            unknown._node, f"{op.name}: its shape depends on values",
+            "Use an operation whose shape is known, such as bl.where with a mask, or call it outside",
+        )  # fmt: skip
     items = [x if isinstance(x, Tensor) or type(x) in WEAK or x is None else _constant(op, x) for x in inputs]
     casts = meet(op, items)
     if casts is not None:

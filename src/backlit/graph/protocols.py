@@ -105,7 +105,10 @@ class Protocols:
         return np.empty(0).__dlpack_device__()
 
     def __format__(self, spec: str, /) -> str:
-        """`f"{loss:.3f}"` of a Tensor with one element formats the number; without a format it is `repr`."""
+        """`f"{loss:.3f}"` of a Tensor with one element formats the number; without a format or a value it is `repr`."""
+        tensor: Any = self
+        if tensor.value is None:  # a message printed while a function is traced
+            return repr(self)
         return format(_value(self).item(), spec) if spec and _value(self).size == 1 else format(repr(self), spec)
 
     def __reduce__(self) -> tuple[Any, ...]:

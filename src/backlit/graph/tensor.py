@@ -10,7 +10,7 @@ import numpy as np
 
 from ..base.dtypes import CATEGORIES, FLOAT, WEAK, DType, as_dtype, scalar_dtype
 from ..base.errors import ArgumentError, DtypeError, GradientError, GraphError, NoAxesError, ShapeError, shown
-from .node import Node, caller
+from .node import Node, caller, line_of
 from .opdef import OPS, SUPPLIED, OpDef, Spec
 from .operators import Operators
 from .protocols import Protocols
@@ -134,12 +134,7 @@ class Tensor(Operators, Protocols):
 
     def _known(self, asked: str) -> Any:
         if self.value is None:
-            node = self._node
-            raise GraphError(
-                f"{asked}: {node.label} has no value: it belongs to a graph that has not been run. "
-                "Run it (Session.run, or call the compiled function), or express the step with bl.where, "
-                "bl.cond or bl.while_loop, which may depend on values."
-            )
+            raise no_value(self._node, asked)
         return self.value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -195,6 +190,8 @@ class Tensor(Operators, Protocols):
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
+            if self.value is None:
+                raise no_value(self._node, "iteration")
             raise NoAxesError("iteration over a Tensor of shape (): use .item() for its value.")
         return (self[i] for i in range(len(self)))
 
@@ -261,7 +258,7 @@ class Tensor(Operators, Protocols):
 
     def detach(self) -> Tensor:
         """The same value without its history."""
-        return wrap(self._known("detach()"))
+        return wrap(self.value) if self.value is not None else OPS["stop_gradient"].public(self)
 
     def clone(self) -> Tensor:
         """A Tensor of the same value that is computed from this one, and differentiable."""
@@ -325,6 +322,40 @@ class Tensor(Operators, Protocols):
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """The namespace of the Array API standard that this Tensor belongs to."""
         return SUPPLIED["array_namespace"](api_version)
+
+
+_NUMBER = (
+    "Keep it a Tensor: functions of math have twins here (bl.sqrt), and what is to be seen is returned; a number that "
+    "is the same in many calls can be a static argument (static_argnames)"
+)
+SIZE_KNOWN = "A size or shape must be known: pass it as a static argument (static_argnames)"
+#: What to write where Python asks a Tensor for a value that is not there yet, by how it asks.
+_INSTEAD = {
+    "bool()": "Python's if, while, assert, and, or, not, in, min, max and sorted decide at once; bl.where, bl.cond, "
+    "bl.while_loop, bl.minimum and bl.maximum may depend on values",
+    "index": "For an element of an array write bl.take(x, i), for a loop bl.fori_loop, whose bounds may be Tensors. "
+    + SIZE_KNOWN,
+    "int()": f"For a loop write bl.fori_loop, whose bounds may be Tensors; t.astype(bl.int64) converts. {SIZE_KNOWN}",
+    "iteration": SIZE_KNOWN, "round()": "Use bl.round", "trunc()": "Use bl.trunc",
+    "float()": _NUMBER, "complex()": _NUMBER, "item()": _NUMBER,
+}  # fmt: skip
+_ARRAY = (
+    "Compute with the functions of backlit, which take Tensors as NumPy's take arrays, or return it and go on outside"
+)
+
+
+def no_value(node: Node, asked: str, instead: str | None = None) -> GraphError:
+    """The error for a value that is asked for before it is there: of a static graph, or in a function being traced."""
+    line = line_of(caller())
+    what = f"the argument {node.name!r}" if node.op is LEAF and node.name is not None else node.label
+    if node.graph is not None:
+        why = "It belongs to a static graph, and Session.run computes it"
+    else:
+        why = "The function is being traced, as bl.compile, bl.scan and bl.cond do, and runs later"
+    return GraphError(
+        f"{asked}: {what} has no value{f' when {line} asks for it' if line else ''}. {why}. "
+        f"{instead or _INSTEAD.get(asked, _ARRAY)}."
+    )
 
 
 def wrap(value: Any, node: Node | None = None) -> Tensor:

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..base.config import config
 from ..base.dtypes import WEAK, complex64, complex128, float64, int64
-from ..base.errors import ArgumentError, DtypeError, GraphError, ShapeError
+from ..base.errors import ArgumentError, DtypeError, ShapeError
 from ..base.shapes import as_axis, as_index, as_shape
 from ..graph.op import composite, function, op
 from ..graph.opdef import Spec
-from ..graph.tensor import Tensor, as_value, wrap
+from ..graph.tensor import SIZE_KNOWN, Tensor, as_value, no_value, wrap
 from .movement import astype, broadcast_to, copy, reshape
 from .operands import foreign, holds_tensor, on_cpu, operand, optional_dtype
 
@@ -185,7 +185,7 @@ def full_like(x: Any, /, fill_value: bool | int | float | complex, *, dtype: Any
 def _known(value: Any, where: str) -> Any:
     """A parameter of a range as a Python number."""
     if isinstance(value, Tensor) and value.value is None:
-        raise GraphError(f"{where}: the shape depends on {value!r}, which has no value in this graph; give a number.")
+        raise no_value(value._node, f"{where}: its shape depends on values", SIZE_KNOWN)
     return value.item() if isinstance(value, (Tensor, np.ndarray, np.generic)) else value
 
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..base.dtypes import BOOL, INTEGER, int64
-from ..base.errors import DtypeError, GraphError, IndexRangeError, ShapeError, shown
+from ..base.errors import DtypeError, IndexRangeError, ShapeError, shown
 from ..base.shapes import Shape, broadcast
-from ..graph.tensor import Tensor, as_value
+from ..graph.tensor import Tensor, as_value, no_value
 from .movement import astype
 
 #: Stands in an `Index` for an array, which is an input of the op.
@@ -182,10 +182,8 @@ def parse(x: Any, index: Any, where: str, *, masks: bool = False) -> Filled:
             _check_mask(array, axis, x.shape, where)
             known = array.value if isinstance(array, Tensor) else array
             if known is None and not masks:
-                raise GraphError(
-                    f"{where}: the shape of x[mask] depends on the mask, which has no value in this graph. "
-                    "Use bl.where(mask, x, 0) and reduce, or index eagerly."
-                )
+                asked = f"{where} with a mask: its shape depends on values"
+                raise no_value(array._node, asked, "Use bl.where(mask, x, 0) and reduce, or index outside")
             found_arrays = (array,) if known is None else np.nonzero(known) if width else ()
             parts.extend([ARRAY] * len(found_arrays) if width else [Truth(bool(known))])
             arrays.extend(found_arrays)
@@ -206,6 +204,10 @@ def _axes_taken(item: Any) -> int:
 
 
 def _cut(item: slice, where: str) -> Cut:
+    for v in (item.start, item.stop, item.step):
+        if isinstance(v, Tensor) and v.value is None:
+            asked = f"{where} with a slice: its shape depends on values"
+            raise no_value(v._node, asked, "Use bl.dynamic_slice(x, start, size), whose size is a number")
     try:
         cut = Cut(*(None if v is None else operator.index(v) for v in (item.start, item.stop, item.step)))
     except TypeError:
@@ -292,8 +294,8 @@ def positions(shape: Shape, index: Index, arrays: Sequence[Any]) -> Any:
         for size in shape[n:]:
             inner *= size
         if inner == 1:
-            return rows.reshape(*rows.shape, *shape[n:])
-        return (rows[..., None] * inner + np.arange(inner)).reshape(*rows.shape, *shape[n:])
+            return rows.reshape((*rows.shape, *shape[n:]))
+        return (rows[..., None] * inner + np.arange(inner)).reshape((*rows.shape, *shape[n:]))
     size = 1
     for s in shape:
         size *= s

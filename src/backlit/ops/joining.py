@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import ArgumentError, GraphError, ShapeError
+from ..base.errors import ArgumentError, ShapeError
 from ..base.shapes import as_axis, as_index, size_of
 from ..graph.op import composite
 from ..graph.opdef import Spec
+from ..graph.tensor import SIZE_KNOWN, no_value
 from .index import take
 from .movement import broadcast_to, expand_dims, movement, reshape
 from .operands import integers, operand
@@ -176,7 +177,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
         x, axis = reshape(x, (-1,)), 0
     axis = as_axis(axis, x.ndim, "repeat")
     if getattr(times, "value", times) is None:
-        raise GraphError("repeat: repeats has no value in this graph, and the shape depends on it; give a number.")
+        raise no_value(times._node, "repeat: its shape depends on values", SIZE_KNOWN)
     if times.dtype.kind not in "iu" or (np.asarray(times) < 0).any():
         raise ArgumentError(f"repeat: repeats must be integers of 0 or more, got {times!r}.")
     n = x.shape[axis]
