@@ -17,7 +17,9 @@ from ..graph.tensor import Tensor
 from .calling import MISS, Short, form_of, written
 from .derivative import op_of, pulled_back, recorded
 from .donation import paired
-from .signature import Call, Leaf, parameters_of, taken_apart
+from .epochs import Run, chunk_of, run_epochs
+from .repeating import looped
+from .signature import Call, Leaf, Parameters, parameters_of, taken_apart
 from .trace import Trace, trace
 
 #: So many written functions are tried before a call goes the long way.
@@ -42,6 +44,8 @@ class Compiled:
         self._lock = RLock()
         self._short: tuple[Short, ...] = ()
         self._known: dict[Hashable, _Specialised] = {}
+        self._loops: dict[tuple[int, int | None, bool], Compiled] = {}
+        self._chunk: Compiled | None = None
         self.traces = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -64,6 +68,93 @@ class Compiled:
         if special is None:
             raise ArgumentError(f"{self._name}.plan: give arguments that have values; a function is being traced.")
         return special.plan
+
+    def repeat(self, n: int, *, carry: int | None = None, collect: bool = False) -> Compiled:
+        """The function applied `n` times in one native loop, its first results fed back to its first arguments.
+
+        `step.repeat(1000)(params, state, x, y)` calls `params, state, loss = step(params, state, x, y)` a thousand
+        times on the parameters and the state that the call before returned, and always on the same x and y.
+
+        Args:
+            n: how often; 1 or more.
+            carry: how many results go back to the arguments. By default as many as arguments are donated; without
+                donation the first one, and an error where more of them would fit.
+            collect: return the other results of all steps, stacked along a new first axis; else those of the last step.
+
+        Returns:
+            The compiled loop, made once for the same arguments. It donates what this function donates.
+
+        >>> import backlit as bl
+        >>> newton = bl.compile(lambda x, a: (x + a / x) / 2)
+        >>> newton.repeat(20)(1.0, 2.0)
+        tensor(1.4142135, dtype=float32)
+        """
+        count = as_index(n, "n", f"{self._name}.repeat")
+        if count < 1:
+            raise ArgumentError(f"{self._name}.repeat: n must be 1 or more, got {count}.")
+        key = (count, carry, bool(collect))
+        with self._lock:
+            if key not in self._loops:
+                leading = [name for name in self._parameters.names if name in self._parameters.donated]
+                if carry is None and leading != list(self._parameters.names[: len(leading)]):
+                    raise ArgumentError(
+                        f"{self._name}.repeat: the donated arguments {', '.join(leading)} are not its first ones; say "
+                        "with carry= how many results go back to the first arguments."
+                    )
+                loop = looped(self._function, count, carry, bool(collect), leading, self._name)
+                self._loops[key] = self._like(loop, self._parameters)
+        return self._loops[key]
+
+    def epochs(
+        self, data: Any, batch_size: int, *, state: Any, shuffle: Any = None, epochs: int = 1, first_epoch: int = 0,
+        on_epoch: Callable[[int, Any, Any], Any] | None = None,
+        on_progress: Callable[[int, int, int], Any] | None = None, drop_last: bool = False,
+    ) -> Run:  # fmt: skip
+        """Train on the minibatches of a data set for whole epochs, in native loops.
+
+        The function takes the parts of the state and then those of a batch, and returns the new parts of the state
+        first: `params, optimizer_state, loss = step(params, optimizer_state, x, y)`. It is back in Python at least
+        about every tenth of a second. Ctrl-C raises `Interrupted` (a KeyboardInterrupt) between two steps, whose
+        `run` holds what was reached.
+
+        Args:
+            data: an array, or a tuple of arrays (or trees of them), one for each argument of a batch, along whose
+                first axis batches are taken.
+            batch_size: examples in a batch. What is left at the end of an epoch makes a smaller one.
+            state: a tuple of the arguments that are carried from step to step; it is left as it is.
+            shuffle: a key (`bl.random.key(0)`); each epoch goes through the data in the order
+                `permutation(fold_in(shuffle, epoch), n)`. Without it, in the order of the data.
+            epochs: how many.
+            first_epoch: the number of the first one, to go on where another run ended.
+            on_epoch: called after each epoch with its number, the state, and the values of its steps; the run ends
+                when it returns False or raises StopIteration.
+            on_progress: called now and then with the number of the epoch, the steps done in it, and how many it has.
+            drop_last: leave out the smaller batch.
+
+        >>> import backlit as bl
+        >>> @bl.compile
+        ... def step(w, x, y):
+        ...     loss, slope = bl.value_and_grad(lambda w: ((w * x - y) ** 2).mean())(w)
+        ...     return w - 0.1 * slope, loss
+        >>> x = bl.linspace(0, 1, 50)
+        >>> run = step.epochs((x, 3 * x), 16, state=(0.0,), shuffle=bl.random.key(0), epochs=40)
+        >>> round(run.state[0].item(), 2), run.values.shape
+        (3.0, (40, 4))
+        """
+        with self._lock:
+            if self._chunk is None:
+                chunk = chunk_of(self._function, self._name)
+                self._chunk = Compiled(chunk, donate=("state", "values"), threads=self._threads)
+        return run_epochs(
+            self._function, self._chunk, self._name, data, batch_size, state, shuffle, epochs, first_epoch,
+            on_epoch, on_progress, drop_last,
+        )  # fmt: skip
+
+    def _like(self, function: Callable[..., Any], parameters: Parameters) -> Compiled:
+        """Another function compiled with the settings of this one."""
+        other = Compiled(function, threads=self._threads)
+        other._parameters = parameters
+        return other
 
     def _long_way(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a form not seen lately: look for its trace, or make it."""

@@ -42,7 +42,7 @@ def parameters_of(function: Callable[..., Any], where: str, static: Any, donate:
         found = {}
     positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     names = tuple(n for n, p in found.items() if p.kind in positional)
-    every = {n for n, p in found.items() if p.kind in (*positional, Parameter.KEYWORD_ONLY)}
+    every = [n for n, p in found.items() if p.kind in (*positional, Parameter.KEYWORD_ONLY)]
     open_ended = not found or any(p.kind in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL) for p in found.values())
 
     def named(given: Any, what: str) -> frozenset[str]:
