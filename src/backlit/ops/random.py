@@ -352,7 +352,10 @@ def _order(key: Any, /, *, n: int) -> Any:
     found = np.arange(n)
     for _ in range(math.ceil(3 * math.log(max(1, n)) / math.log(_MASK))):
         key, fresh = _split.eval(key, n=2)
-        found = found[np.argsort(random_bits(fresh, (n,), uint32), kind="stable")]
+        # Numbers and places side by side in one word: a stable order by a plain sort, at several times its speed.
+        pairs = random_bits(fresh, (n,), uint32).astype(np.uint64) << np.uint64(32) | np.arange(n, dtype=np.uint64)
+        pairs.sort()
+        found = found[(pairs & np.uint64(_MASK)).astype(np.int64)]
     return found
 
 
