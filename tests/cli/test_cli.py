@@ -56,11 +56,14 @@ def test_a_wrong_command_line_exits_with_2(arguments, capsys):
     assert "See backlit" in capsys.readouterr().err
 
 
-def test_info_tells_versions(capsys):
+def test_info_tells_versions(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKLIT_CACHE", str(tmp_path))
     assert main(["info"]) == 0
     told = capsys.readouterr().out
     assert f"numpy          {np.__version__}" in told
     assert "default_dtype  float32" in told
+    assert re.search(r"^plans kept     \d+, [\d.]+ of \d+ MB$", told, re.MULTILINE)
+    assert re.search(r"^native code    (for \S+, vectors of \d\d bytes, \d+ threads|no: )", told, re.MULTILINE)
 
 
 def test_gallery_lists_and_runs(tmp_path, capsys):

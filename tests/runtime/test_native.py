@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import re
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -15,6 +18,7 @@ from backlit.base.errors import ArgumentError, BacklitError
 from backlit.runtime import llvm, native
 from backlit.runtime.host import Host, _shaped, narrowed
 from backlit.runtime.memory import data_pointer
+from backlit.runtime.threads import barrier_ir, has_futex, pool_ir
 
 SCALE = """
 define void @scale(ptr %a, i64 %tid, i64 %nth, ptr %bar) {
@@ -174,6 +178,40 @@ def test_narrower_vectors(machine: Host, width: int) -> None:
 def test_widths_that_there_are_not(machine: Host, wanted: str) -> None:
     with pytest.raises(ArgumentError, match=f"BACKLIT_VECTOR_BYTES={wanted}: this machine"):
         narrowed(machine, wanted)
+
+
+OTHERS = [
+    ("aarch64-unknown-linux-gnu", "neoverse-n1", "isb", "svc|syscall"),
+    ("arm64-apple-darwin23", "apple-m1", "isb", "pthread_cond_wait"),
+    ("x86_64-apple-darwin23", "haswell", "pause", "pthread_cond_wait"),
+    ("x86_64-unknown-linux-musl", "x86-64", "pause", "syscall"),
+    ("riscv64-unknown-linux-gnu", "generic-rv64", "pthread", "pthread_cond_wait"),
+]
+
+
+@pytest.mark.parametrize(("triple", "cpu", "pause", "parking"), OTHERS)
+def test_the_pool_compiles_for_other_machines(machine: Host, triple: str, cpu: str, pause: str, parking: str) -> None:
+    other = _shaped(triple, cpu, "")
+    pool = native.emit_assembly(pool_ir(triple, has_futex(triple)), other)
+    assert re.search(parking, pool)
+    assert pause in pool
+    caller = "define void @entry(ptr %a, i64 %t, i64 %n, ptr %b) { call void @barrier(ptr %b, i64 %n)\n ret void }"
+    assert "sched_yield" in native.emit_assembly(barrier_ir(triple) + caller, other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"BACKLIT_LLVM": "0"}, "None"),
+        ({"BACKLIT_VECTOR_BYTES": "16"}, "16"),
+        ({"BACKLIT_VECTOR_BYTES": "1"}, "BACKLIT_VECTOR_BYTES=1: this machine"),
+    ],
+)
+def test_settings_of_the_host(machine: Host, settings: dict[str, str], shown: str) -> None:
+    code = "from backlit.runtime.host import host; found = host(); print(found and found.vector_bytes)"
+    environment = {**os.environ, **settings}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert shown in done.stdout + done.stderr
 
 
 def test_c_functions_are_declared_as_llvmlite_declares_them(machine: Host) -> None:

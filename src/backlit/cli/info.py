@@ -11,9 +11,12 @@ from typing import Any
 from ..base.config import config
 from ..base.folders import cache_folder
 from ..data.sources import find_mnist
+from ..runtime.cache import status
+from ..runtime.host import host
+from ..runtime.pool import default_threads
 
 #: The packages whose versions matter to a run.
-PACKAGES = ("backlit", "numpy", "matplotlib", "scikit-learn", "pooch", "rich")
+PACKAGES = ("backlit", "numpy", "llvmlite", "matplotlib", "scikit-learn", "pooch", "rich")
 
 
 def add(commands: Any) -> None:
@@ -33,6 +36,20 @@ def versions() -> dict[str, str | None]:
     return found
 
 
+def _kept() -> str:
+    """What is in the disk cache of plans, or what is wrong with it."""
+    found = status()
+    return found.problem or f"{found.entries}, {found.bytes / 2**20:.1f} of {found.limit / 2**20:.0f} MB"
+
+
+def _native() -> str:
+    """The machine that plans are compiled for, and the threads they get."""
+    machine = host()
+    if machine is None:
+        return "no: llvmlite is missing, or BACKLIT_LLVM=0"
+    return f"for {machine.cpu}, vectors of {machine.vector_bytes} bytes, {default_threads()} threads"
+
+
 def run(options: argparse.Namespace) -> int:
     """Print it."""
     rows: list[tuple[str, Any]] = [(name, version or "not installed") for name, version in versions().items()]
@@ -43,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
         ("", ""),
         ("BACKLIT_DATA", os.environ.get("BACKLIT_DATA", "not set")),
         ("cache", cache_folder()),
+        ("plans kept", _kept()),
+        ("native code", _native()),
         ("mnist", find_mnist() or "not on this machine; backlit train --data mnist downloads it"),
     ]
     for name, value in rows:

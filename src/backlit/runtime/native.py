@@ -58,8 +58,8 @@ def _machine(triple: str, cpu: str, features: str) -> tuple[Any, str]:
     """LLVM's target machine, and the line of IR that makes a module fit it."""
     import llvmlite.binding as binding
 
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
+    binding.initialize_all_targets()  # of other machines too: their code can be read and tested here
+    binding.initialize_all_asmprinters()
     target = binding.Target.from_triple(triple)
     machine = target.create_target_machine(cpu, features, opt=3, reloc="pic", codemodel="small", jit=True)
     return machine, f'target datalayout = "{machine.target_data}" target triple = "{triple}" '
