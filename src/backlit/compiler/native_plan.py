@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..graph.graph import Graph
+from ..graph.node import Node
 from ..runtime import native, pool
 from ..runtime.host import Host
 from ..runtime.memory import aligned, data_pointer
@@ -95,7 +96,8 @@ class NativePlan:
         first = [data_pointer(self._memory), data_pointer(self._private)]
         place = {v.buffer: ("in", i) for i, v in enumerate(self._inputs)}
         for i, v in enumerate(self._outputs):
-            place.setdefault(v.buffer, ("out", i))
+            if v is not None:
+                place.setdefault(v.buffer, ("out", i))
         self._held: list[Any] = []
         self._tables: list[tuple[np.ndarray, list[tuple[int, str, int]]]] = []
         for p in self._program:
@@ -117,7 +119,8 @@ class NativePlan:
         """The outputs for these inputs, in order. Calls from several threads wait for one another."""
         arrays = [self._taken(v, view) for v, view in zip(values, self._inputs, strict=True)]
         results = [
-            arrays[self.donated[i]] if i in self.donated else self._room(view) for i, view in enumerate(self._outputs)
+            self.optimised.outputs[i] if view is None else arrays[self.donated[i]] if i in self.donated else self._room(view)
+            for i, view in enumerate(self._outputs)
         ]
         with self._lock:
             tables = iter(self._tables)
@@ -129,7 +132,7 @@ class NativePlan:
                     p(data_pointer(table))
                 else:
                     self._compute(p, arrays, results)
-        return [r if r.ndim else r[()] for r in results]
+        return [r[()] if type(r) is np.ndarray and not r.ndim else r for r in results]
 
     @staticmethod
     def _taken(value: Any, view: View) -> np.ndarray:

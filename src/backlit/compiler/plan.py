@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from ..base.config import config
 from ..graph.graph import Graph
+from ..runtime.host import host
+from ..runtime.pool import default_threads
 from .numpy_plan import NumpyPlan
 
 
@@ -35,5 +38,12 @@ def build(graph: Graph, *, threads: int | None = None, donated: Mapping[int, int
         threads: how many threads a call may use; None for all cores of the host.
         donated: output index -> index of the input whose memory that output may take.
         name: the name of the function, for messages and listings.
+
+    It is machine code, unless there is no LLVM or `settings(native=False)` says otherwise.
     """
-    return NumpyPlan(graph, name)
+    machine = host() if config.get().native else None
+    if machine is None:
+        return NumpyPlan(graph, name)
+    from .native_plan import NativePlan
+
+    return NativePlan(graph, machine, default_threads() if threads is None else threads, donated, name)

@@ -27,11 +27,12 @@ def lowest(code: str, largest: bool = False) -> Any:
 def start(k: Emitter, node: Node, code: str, lanes: int) -> State:
     """The state of a reduction of nothing yet. A sum starts at -0.0, which leaves every number as it is."""
     name = node.op.name
+    nothing = 0 in next(x for x in node.inputs or () if isinstance(x, Node)).shape
     if name in ("argmax", "argmin"):
         worst = lowest(code, largest=name == "argmin")
         return [k.const(worst, code, lanes), k.const(np.iinfo(np.int64).max, "i8", lanes)]
     first = {
-        "sum": -0.0 if code[0] == "f" else 0, "prod": 1, "any": False, "all": True,
+        "sum": -0.0 if code[0] == "f" and not nothing else 0, "prod": 1, "any": False, "all": True,
         "max": lowest(code), "min": lowest(code, largest=True),
     }[name]  # fmt: skip
     return [k.const(first, code, lanes)]

@@ -102,7 +102,7 @@ class Rows(Kernel):
     def _stages(self) -> dict[Node, int]:
         stage: dict[Node, int] = {}
         for node in self.nodes:
-            before = [stage[x] + (x.op.name in _REDUCTIONS) for x in self._inputs(node) if x in stage]
+            before = [stage[x] + self._reduces(x) for x in self._inputs(node) if x in stage]
             stage[node] = max(before, default=0)
         return stage
 
@@ -244,7 +244,12 @@ class Rows(Kernel):
                 if member not in env:
                     env[member] = self._read(k, x, place, mask)
                 args.append(env[member])
-            env[node] = apply(k, node, args, self.lanes)
+            env[node] = self._alone(k, node, args) if node.op.name in _REDUCTIONS else apply(k, node, args, self.lanes)
+
+    def _alone(self, k: Emitter, node: Node, args: Sequence[Any]) -> Val:
+        """A reduction over axes of size 1."""
+        code = code_of(node.dtype)
+        return k.const(0, code) if node.op.name in ("argmax", "argmin") else k.cast(args[0], code)
 
     def _read(self, k: Emitter, x: Node, place: Sequence[Any], mask: Val | None) -> Val:
         view = self.space.reads[x]
@@ -256,10 +261,13 @@ class Rows(Kernel):
         found = set(todo)
         while todo:
             for x in self._inputs(todo.pop()):
-                if x in self.stage and x not in env and x not in found and x.op.name not in _REDUCTIONS:
+                if x in self.stage and x not in env and x not in found and not self._reduces(x):
                     found.add(x)
                     todo.append(x)
-        return [n for n in self.nodes if n in found and n.op.name not in _REDUCTIONS]
+        return [n for n in self.nodes if n in found and not self._reduces(n)]
+
+    def _reduces(self, node: Node) -> bool:
+        return node.op.name in _REDUCTIONS and bool(self.space.reduced)
 
     def _write(
         self, k: Emitter, node: Node, value: Val, index: Mapping[int, Any], lanes: int, mask: Val | None

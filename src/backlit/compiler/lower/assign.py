@@ -55,7 +55,7 @@ class Assignments:
 
     def _can_move(self, o: Node, place: View) -> bool:
         group = self.grouping.of.get(o)
-        if group is None or o.op is LEAF or o in self.storage.base or not self.storage.views[o].is_contiguous:
+        if group is None or o.op is LEAF or o in self.storage.base or not self._plain(o):
             return False
         if not place.is_contiguous or (group.alone and o.op is not PICK and self._held(place.buffer)):
             return False
@@ -83,15 +83,21 @@ class Assignments:
             self.grouping.order(reader, group)
         return True
 
+    def _plain(self, o: Node) -> bool:
+        view = self.storage.views[o]
+        return view.shape == o.shape and view.is_contiguous
+
     def _at_own_index(self, group: Group, o: Node, place: View, n: Node, x: Node) -> bool:
         """Does a member read the old value only where the new one will be written, and before?"""
-        if n is group.anchor or n.op.name in REDUCTIONS or group.axes[o] != group.all_axes:
+        axes = group.axes[o]
+        if n is group.anchor or n.op.name in REDUCTIONS or group.axes[n] != axes:
             return False
-        if group.reduced is not None and max(self.grouping.stages(group).values()) > 0:
+        stages = self.grouping.stages(group)
+        if stages[n] > stages[o] or (axes == group.all_axes and max(stages.values()) > 0):
             return False
-        read = self.storage.views[x].over(n.shape, group.space) if prod(n.shape) == prod(group.space) else None
-        written = place.reshaped(group.space)
-        return read is not None and written is not None and read == written
+        extent = group.extent(axes)
+        read = self.storage.views[x].over(n.shape, extent) if prod(n.shape) == prod(extent) else None
+        return read is not None and read == place.reshaped(extent)
 
     def copies(self, region: Region) -> Iterator[Kernel]:
         """What is still to be copied, as if all at once: what another copy overwrites is put aside first."""

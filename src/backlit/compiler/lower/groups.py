@@ -17,12 +17,12 @@ from ...graph.node import Node
 from ...graph.tensor import LEAF
 from ..kernels.views import contiguous
 from .aliases import aliased
-from .storage import Storage, virtual
+from .storage import CONVOLUTIONS, POOLINGS, Storage, virtual
 
 REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
 
 #: Ops whose kernels take an elementwise epilogue over their output.
-ANCHORS = frozenset(("matmul", "convolve", "convolve_transposed", "convolve_weight"))
+ANCHORS = CONVOLUTIONS | POOLINGS | {"matmul"}
 
 #: Above this many elements a reduction to few results is cut into pieces, each with a result of its own.
 SPLIT = 1 << 15
@@ -37,7 +37,8 @@ class Group:
         axes: for each member, the axes of the space that it depends on.
         shown: for each view node (reshape, broadcast) between members, the member whose value it is.
         reduced: the axes that the group's reductions sum over; None where it has none.
-        anchor: the product or convolution that the group is the epilogue of, if any.
+        anchor: the product, convolution or pooling that the group is the epilogue of, if any.
+        twin: a pooling's maxima or their places, which the anchor's kernel computes too.
         alone: nothing can join.
         before: the numbers of the groups that must run before this one, as bits.
     """
@@ -49,6 +50,7 @@ class Group:
         self.shown: dict[Node, Node] = {}
         self.reduced: frozenset[int] | None = None
         self.anchor: Node | None = None
+        self.twin: Node | None = None
         self.alone = False
         self.before = 0
 
@@ -90,17 +92,43 @@ class Grouping:
     # --- growing -----------------------------------------------------------------------------------
 
     def _add(self, node: Node) -> None:
-        if node.op.name in REDUCTIONS and is_real(node):
+        if node.op.name in REDUCTIONS and is_real(node) and 0 not in next(node.parents).shape:
             group = self._joined_reduction(node) or self._reduction(node)
         elif is_elementwise(node):
-            group = self._joined(node) or self._begun(node, node.shape)
+            group = self._joined(node) or self._begun(node, self.storage.views[node].shape)
         else:
-            group = self._begun(node, _space(node))
-            if node.op.name in ANCHORS and is_real(node):
+            group = self._twin(node) or self._begun(node, self._space(node))
+            if node.op.name not in ANCHORS or not is_real(node):
+                group.alone = True
+            elif group.anchor is None:
                 group.anchor = node
             else:
-                group.alone = True
+                group.twin = node
         self._enter(group, node)
+
+    def _twin(self, node: Node) -> Group | None:
+        """For the places of the maxima of a pooling, the group that computes the maxima themselves."""
+        if node.op.name not in ("pool_max", "pool_argmax"):
+            return None
+        for group in self.groups:
+            other = group.anchor
+            if other is None or group.twin is not None or other.op.name not in ("pool_max", "pool_argmax"):
+                continue
+            if other.op is not node.op and other.inputs == node.inputs and other.params == node.params:
+                if self.storage.views[other].shape == self.storage.views[node].shape:
+                    group.axes[node] = group.all_axes
+                    return group
+        return None
+
+    def _space(self, node: Node) -> tuple[int, ...]:
+        """The index space of a node that is not elementwise: of a product with rows and columns, where one is missing too."""
+        if node.op.results is not None:
+            return ()
+        if node.op.name != "matmul":
+            return self.storage.views[node].shape
+        a, b = (len(x.shape) for x in node.inputs or ())
+        batch = node.shape[: node.ndim - (a > 1) - (b > 1)]
+        return (*batch, node.shape[len(batch)] if a > 1 else 1, node.shape[-1] if b > 1 else 1)
 
     def _begun(self, node: Node, space: Sequence[int]) -> Group:
         group = Group(len(self.groups), space)
@@ -173,10 +201,9 @@ class Grouping:
         return not kept or not group.reduced or max(kept) < min(group.reduced)
 
     def _reduction(self, node: Node) -> Group:
-        x = next(node.parents, None)
-        shape = x.shape if x is not None else ()
-        group = self._begun(node, shape)
-        self._reduces(group, node, self._reduced_axes(group, node, shape))
+        x = next(node.parents)
+        group = self._begun(node, self.storage.views[x].shape)
+        self._reduces(group, node, self._reduced_axes(group, node, x.shape))
         return group
 
     def _joined_reduction(self, node: Node) -> Group | None:
@@ -242,7 +269,7 @@ class Grouping:
             if x in inside:
                 if not self._found_at(group, x, node.shape, extent):
                     return None
-            elif self.storage.views[x].broadcast(node.shape).reshaped(extent) is None:
+            elif self.storage.seen(x, node.shape, extent) is None:
                 return None
         return axes
 
@@ -300,7 +327,7 @@ class Grouping:
 
     def graph_order(self, group: Group) -> int:
         """Where a group stands: after the last of its members' places in the graph."""
-        return max(n.serial for n in group.nodes)
+        return max((n.serial for n in group.nodes), default=0)
 
 
 def _chain(x: Node, member: Node) -> list[Node]:
@@ -315,17 +342,6 @@ def _chain(x: Node, member: Node) -> list[Node]:
 def _one(node: Node, shape: Sequence[int]) -> set[int]:
     axis = node.params["axis"]
     return set(range(len(shape))) if axis is None else {axis % max(1, len(shape))}
-
-
-def _space(node: Node) -> tuple[int, ...]:
-    """The index space of a node that is not elementwise: of a product with rows and columns, also where one is missing."""
-    if node.op.results is not None:
-        return ()
-    if node.op.name != "matmul":
-        return node.shape
-    a, b = (len(x.shape) for x in node.inputs or ())
-    batch = node.shape[: node.ndim - (a > 1) - (b > 1)]
-    return (*batch, node.shape[len(batch)] if a > 1 else 1, node.shape[-1] if b > 1 else 1)
 
 
 def is_real(node: Node) -> bool:

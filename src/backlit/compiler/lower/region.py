@@ -19,7 +19,11 @@ from ..codegen.values import code_of
 from ..codegen.writer import Target
 from ..kernels.body import Body
 from ..kernels.contract import Contraction
+from ..kernels.conv import BackwardData, Convolution
+from ..kernels.conv_layout import batched, layouts
+from ..kernels.conv_weight import BackwardWeight
 from ..kernels.kernel import Kernel
+from ..kernels.pool import PoolBackward, PoolForward
 from ..kernels.rows import DEAR, Rows
 from ..kernels.space import simplified
 from ..kernels.views import Buffer, View, contiguous
@@ -54,12 +58,14 @@ class Region:
     def __init__(self, context: Context, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> None:
         self.context, self.graph = context, _with_constants(graph)
         self.target = context.target
-        self.storage = Storage(self.graph, context.names, given)
+        self.storage = Storage(self.graph, context.names, given, context.target)
         self.grouping = Grouping(self.graph, self.storage)
         self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
+        self._relaid: dict[tuple[Node, int], View] = {}
         self.extra = self._parts_of_joined()
         self.kept = self._kept()
         self._recompute()
+        self._prune()
         self.steps: list[Step] = []
         for group in self.grouping.ordered():
             self.steps += self._lowered(group)
@@ -116,40 +122,71 @@ class Region:
                 used.setdefault(self.storage.root(x), []).append((node, x, group))
         held = {self.storage.root(o) for o in self.assignments.sources()} | set(self.extra)
         for v in self.graph.nodes:
-            if v not in self.kept or v in held or not is_elementwise(v) or v.op.name in DEAR or v not in used:
+            if v not in self.kept or v in held or v not in used:
                 continue
-            wide = [x for x in v.parents if prod(x.shape) == prod(v.shape)]
-            if len(wide) > 1 or not all(self._in_memory(x) for x in v.parents):
-                continue
-            if any(self.storage.views[x].buffer in self.assignments.overwritten for x in v.parents):
-                continue
-            if all(self._can_repeat(v, node, x, group) for node, x, group in used[v]):
+            chain = self._cheap_chain(v)
+            if chain and all(self._can_repeat(chain, node, x, group) for node, x, group in used[v]):
                 for _, _, group in used[v]:
-                    if v not in group.axes:
-                        group.axes[v] = group.all_axes
-                        group.nodes = sorted([*group.nodes, v], key=lambda n: n.serial)
+                    new = [m for m in chain if m not in group.axes]
+                    group.axes.update((m, group.all_axes) for m in new)
+                    group.nodes = sorted([*group.nodes, *new], key=lambda n: n.serial)
                 self.kept.discard(v)
+
+    def _cheap_chain(self, v: Node, most: int = 6) -> list[Node]:
+        """The nodes that compute `v` from one array in memory (and small ones), if they are few and cheap; else none."""
+        chain: set[Node] = set()
+        wide: set[Node] = set()
+        todo = [v]
+        while todo:
+            node = todo.pop()
+            if not is_elementwise(node) or node.op.name in DEAR or node.shape != v.shape or len(chain) == most:
+                return []
+            chain.add(node)
+            for x in node.parents:
+                if self._in_memory(x):
+                    if self.storage.views[x].buffer in self.assignments.overwritten:
+                        return []
+                    if prod(x.shape) == prod(v.shape):
+                        wide.add(self.storage.root(x))
+                elif x not in chain:
+                    todo.append(x)
+        return sorted(chain, key=lambda n: n.serial) if len(wide) <= 1 else []
+
+    def _prune(self) -> None:
+        """Drop members that nobody needs any more."""
+        for group in self.grouping.groups:
+            if group.alone:
+                continue
+            needed = {n for n in group.nodes if self.grouping.of[n] is group and (n in self.kept or n in self.extra)}
+            for node in reversed(group.nodes):
+                if node in needed:
+                    needed.update(m for x in node.parents if (m := self.storage.root(x)) in group.axes)
+            group.nodes = [n for n in group.nodes if n in needed or n is group.anchor]
 
     def _in_memory(self, x: Node) -> bool:
         root = self.storage.root(x)
         return root in self.kept or root.op is LEAF or root in self.graph.inputs
 
-    def _can_repeat(self, v: Node, node: Node, x: Node, group: Group) -> bool:
+    def _can_repeat(self, chain: Sequence[Node], node: Node, x: Node, group: Group) -> bool:
+        """Can a group that reads the last of a chain of nodes compute the chain itself?"""
+        v = chain[-1]
         if x is not v or group.alone or node is group.anchor or prod(v.shape) != prod(group.space):
             return False
         if node.op.name not in REDUCTIONS and group.axes[node] != group.all_axes:
             return False
         return all(
-            self.storage.root(p) not in group.axes and self.storage.views[p].over(v.shape, group.space) is not None
-            for p in v.parents
+            p in chain
+            or (self.storage.root(p) not in group.axes and self.storage.seen(p, v.shape, group.space) is not None)
+            for m in chain
+            for p in m.parents
         )
 
     # --- kernels -----------------------------------------------------------------------------------
 
     def _lowered(self, group: Group) -> list[Step]:
-        first = group.nodes[0]
         if not any(self._is_needed(n, group) for n in group.nodes):
             return []
+        first = group.nodes[0]
         if group.anchor is not None:
             return [Run(k) for k in self._anchored(group)]
         if not group.alone:
@@ -175,7 +212,7 @@ class Region:
         """What a group reads and writes, over its index space."""
         reads: dict[Node, View] = {}
         for node in group.nodes:
-            if node is group.anchor:
+            if node is group.anchor or node is group.twin:
                 continue
             extent = group.extent(group.axes[node])
             shape: Sequence[int] = node.shape
@@ -186,7 +223,7 @@ class Region:
                     if self.storage.root(x) is not x:
                         group.shown[x] = self.storage.root(x)
                     continue
-                view = self.storage.views[x].over(shape, extent)
+                view = self.storage.seen(x, shape, extent)
                 if view is None:
                     raise GraphError(f"{x.label} does not lie evenly in {group!r}.")
                 view = view._replace(shape=group.space)
@@ -230,19 +267,72 @@ class Region:
         node = group.anchor
         assert node is not None
         reads, writes = self._body(group)
-        body = Body([n for n in group.nodes if n is not node], reads, writes, group.shown)
-        a, b = (self.storage.views[x] for x in node.parents) if node.op.name == "matmul" else (None, None)
-        if a is None or b is None:
-            raise GraphError(f"{node.label} has no kernel.")
+        own = [n for n in (node, group.twin) if n is not None]
+        body = Body([n for n in group.nodes if n not in own], reads, writes, group.shown)
+        if node.op.name == "matmul":
+            kernels = [self._product(group, node, body)]
+        else:
+            kernels = self._windowed(group, own, body)
+        kernels[-1].name = self._name(group.nodes)
+        return kernels
+
+    def _product(self, group: Group, node: Node, body: Body) -> Kernel:
+        """The kernel of a matrix product."""
+        a, b = (self.storage.views[x] for x in node.parents)
         batch = group.space[:-2]
         lhs = a if len(a.shape) > 1 else View(a.buffer, (1, *a.shape), (0, *a.strides), a.offset)
         rhs = b if len(b.shape) > 1 else View(b.buffer, (*b.shape, 1), (*b.strides, 0), b.offset)
-        kernel = Contraction(
+        return Contraction(
             node, lhs.broadcast((*batch, *lhs.shape[-2:])), rhs.broadcast((*batch, *rhs.shape[-2:])), body,
             self.target, self.context.threads,
         )  # fmt: skip
-        kernel.name = self._name(group.nodes)
-        return [kernel]
+
+    def _windowed(self, group: Group, nodes: Sequence[Node], body: Body) -> list[Kernel]:
+        """The kernel of a convolution or pooling, after copies of its operands into the layout it wants."""
+        node, target, threads = nodes[0], self.target, self.context.threads
+        name = node.op.name
+        lanes = 0
+        if name == "convolve_weight":
+            lanes = layouts(node, target).lanes
+        elif len(group.space) > node.ndim:
+            lanes = group.space[1]
+        copies: list[Kernel] = []
+        operands: list[View] = []
+        for i, x in enumerate(node.parents):
+            weights = name in ("convolve", "convolve_transposed") and i == 1
+            operands.append(self._laid(x, 0 if weights else lanes, copies))
+        kind = {"convolve": Convolution, "convolve_transposed": BackwardData, "convolve_weight": BackwardWeight}.get(
+            name
+        )
+        if kind is not None:
+            return [*copies, kind(node, operands, body, target, threads)]
+        if name in ("pool_place", "pool_spread"):
+            return [*copies, PoolBackward(node, operands, body, target, threads)]
+        return [*copies, PoolForward(nodes, operands, body, target, threads)]
+
+    def _laid(self, x: Node, lanes: int, copies: list[Kernel]) -> View:
+        """The view of a node with `lanes` samples side by side (0: in its own shape), copied where it is not so."""
+        view = self.storage.views[x]
+        n, *rest = x.shape
+        shape = (n // lanes, lanes, *rest) if lanes else x.shape
+        if view.shape == shape:
+            return view
+        if (x, lanes) not in self._relaid:
+            order = batched(len(rest) - 1) if lanes else tuple(range(x.ndim))
+            buffer = Buffer(
+                self.context.names.unique(f"{x.name or x.op.name}_laid"), view.buffer.code, max(1, prod(shape))
+            )
+            laid = View.whole(buffer, [shape[a] for a in order]).permuted(np.argsort(order).tolist())
+            self._relaid[x, lanes] = laid
+            if lanes:
+                source = view.reshaped(shape)
+                assert source is not None
+                copies.append(self.copy(x, source, laid))
+            else:
+                split = laid.reshaped(view.shape)
+                assert split is not None
+                copies.append(self.copy(x, view, split))
+        return self._relaid[x, lanes]
 
     def _joined(self, node: Node) -> Iterator[Kernel]:
         """Copies of those parts of a `concat` or `stack` that are not written there by whatever computes them."""

@@ -16,8 +16,14 @@ from ...graph.bind import PICK
 from ...graph.graph import Graph
 from ...graph.node import Node
 from ...graph.tensor import LEAF
+from ..codegen.writer import Target
+from ..kernels.conv_layout import layouts
 from ..kernels.views import Buffer, View, code_of, contiguous
 from .aliases import aliased, is_movement
+
+
+CONVOLUTIONS = frozenset(("convolve", "convolve_transposed", "convolve_weight"))
+POOLINGS = frozenset(("pool_max", "pool_argmax", "pool_place", "pool_pick", "pool_sum", "pool_spread"))
 
 
 class Storage:
@@ -29,8 +35,8 @@ class Storage:
         copies: the movement nodes that no view expresses, and that are therefore copied.
     """
 
-    def __init__(self, graph: Graph, names: Names, given: Sequence[View]) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, names: Names, given: Sequence[View], target: Target) -> None:
+        self.graph, self.target = graph, target
         self.views: dict[Node, View] = {}
         self.base: dict[Node, Node] = {}
         self.copies: set[Node] = set()
@@ -48,16 +54,60 @@ class Storage:
             self.views[node] = View.whole(self._buffer(node, "constant", value), node.shape)
             return
         if is_movement(node) and node.op is not PICK and isinstance(source := (node.inputs or (None,))[0], Node):
-            view = aliased(node, self.views[source])
+            view = self._shown(node, source)
             if view is not None:
                 self.views[node] = view
                 self.base[node] = self.base.get(source, source)
                 return
             self.copies.add(node)
-        order = self._orders.get(node, tuple(range(node.ndim)))
-        buffer = self._buffer(node, "scratch")
-        laid = View.whole(buffer, [node.shape[a] for a in order])
-        self.views[node] = laid.permuted(np.argsort(order).tolist()) if node.ndim else laid
+        shape, order = self._layout(node)
+        laid = View.whole(self._buffer(node, "scratch"), [shape[a] for a in order])
+        self.views[node] = laid.permuted(np.argsort(order).tolist()) if order else laid
+
+    def _shown(self, node: Node, source: Node) -> View | None:
+        """The view that a node is of its source, if it is one."""
+        view = self.views[source]
+        if view.shape == source.shape:
+            return aliased(node, view)
+        if node.op.name in ("copy", "stop_gradient", "positive"):
+            return view
+        return view.reshaped(node.shape) if node.op.name == "reshape" else None
+
+    def _layout(self, node: Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The axes of a node in memory and their order, outermost first.
+
+        Convolutions have theirs; poolings and elementwise nodes follow an input that has not the ordinary one. The
+        axes are those of the node, or with the batch axis in two, when samples lie side by side in vectors.
+        """
+        plain = (node.shape, self._orders.get(node, tuple(range(node.ndim))))
+        if node.op.name in CONVOLUTIONS and node.dtype.kind == "f":
+            wish = layouts(node, self.target)
+            n = wish.lanes
+            if n and node.op.name != "convolve_weight":
+                return (node.shape[0] // n, n, *node.shape[1:]), wish.output
+            return node.shape, wish.output
+        if node.op.native is None and node.op.name not in POOLINGS:
+            return plain
+        for x in node.parents:
+            view = self.views.get(x)
+            if view is None or x.ndim != node.ndim or x.op is LEAF or node in self._orders:
+                continue
+            if x.shape != node.shape and not (node.op.name in POOLINGS and x.shape[:2] == node.shape[:2]):
+                continue
+            order = tuple(sorted(range(len(view.shape)), key=lambda a: (-view.strides[a], a)))
+            if view.shape == x.shape and (order == tuple(range(node.ndim)) or 0 in view.strides):
+                continue
+            if view.shape != x.shape:
+                return (*view.shape[:2], *node.shape[1:]), order
+            return node.shape, order
+        return plain
+
+    def seen(self, x: Node, shape: Sequence[int], extent: Sequence[int]) -> View | None:
+        """A node broadcast to `shape`, in the form `extent`; None where no strides express it."""
+        view = self.views[x]
+        if view.shape == x.shape:
+            return view.over(shape, extent)
+        return view.reshaped(extent) if tuple(shape) == x.shape else None
 
     def _buffer(self, node: Node, kind: str, value: Any = None) -> Buffer:
         name = self._names.of(node)
