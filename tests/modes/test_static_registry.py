@@ -22,6 +22,7 @@ def equal(found, expected, what):
     np.testing.assert_array_equal(found, expected, err_msg=what)
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the same in both modes
 @pytest.mark.parametrize("name", sorted(n for n, op in OPS.items() if op.samples is not None))
 def test_record(name):

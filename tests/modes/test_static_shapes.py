@@ -68,6 +68,7 @@ FED = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize(("f", "shape", "fed"), [pytest.param(*c, id=name) for name, *c in FED])
 def test_fed_values_agree_with_eager_to_the_last_bit(f, shape, fed):
     value = np.random.default_rng(0).normal(size=fed).astype("f")

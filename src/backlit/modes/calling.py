@@ -19,8 +19,9 @@ from ..base.trees import children
 from ..graph.node import caller
 from ..graph.tensor import Tensor
 from .donation import Spent, spared
+from .ends import Computed, Constant, Given
 from .signature import Call, Leaf, Parameters, static_fields
-from .trace import Computed, Constant, Given, Trace
+from .trace import Trace
 
 #: What a written function returns for arguments of another form.
 MISS = object()

@@ -19,7 +19,7 @@ from .derivative import op_of, pulled_back, recorded
 from .donation import paired
 from .epochs import Run, chunk_of, run_epochs
 from .repeating import looped
-from .signature import Call, Leaf, Parameters, parameters_of, taken_apart
+from .signature import Call, Leaf, Parameters, parameters_of, taken_apart, thread_count
 from .trace import Trace, trace
 
 #: So many written functions are tried before a call goes the long way.
@@ -40,7 +40,7 @@ class Compiled:
         self._function = function
         self._name = getattr(function, "__name__", type(function).__name__).strip("<>")
         self._parameters = parameters_of(function, self._name, static_argnames, donate)
-        self._threads = _thread_count(threads)
+        self._threads = thread_count(threads, "compile")
         self._lock = RLock()
         self._short: tuple[Short, ...] = ()
         self._known: dict[Hashable, _Specialised] = {}
@@ -220,15 +220,6 @@ class _Specialised:
 def _tracked(leaf: Leaf) -> bool:
     """Is what is computed from this value being differentiated?"""
     return isinstance(leaf.given, Tensor) and leaf.given.node is not None
-
-
-def _thread_count(threads: Any) -> int | None:
-    if threads is None:
-        return None
-    count = as_index(threads, "threads", "compile")
-    if count < 1:
-        raise ArgumentError(f"compile: threads must be 1 or more, or None for all cores; got {count}.")
-    return count
 
 
 Names = str | int | Sequence[str | int]

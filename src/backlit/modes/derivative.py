@@ -18,8 +18,9 @@ from ..graph.bind import record
 from ..graph.graph import Graph
 from ..graph.opdef import OpDef
 from ..graph.tensor import Tensor, as_value, wrap
+from .ends import Computed, Constant, Given
 from .signature import Call
-from .trace import Computed, Constant, Given, Trace
+from .trace import Trace
 
 
 def _moving(ends: Sequence[Any]) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..base.config import config
 from ..base.dtypes import REAL_FLOAT, WEAK, DType, promote, scalar_dtype
 from ..base.errors import ArgumentError, BacklitError, DtypeError, shown
+from ..base.shapes import as_index
 from ..base.trees import children, leaves_with_paths, rebuild
 from ..graph.opdef import Spec
 from ..graph.tensor import Tensor, as_value
@@ -64,6 +65,16 @@ def parameters_of(function: Callable[..., Any], where: str, static: Any, donate:
     if both := known.static & known.donated:
         raise ArgumentError(f"compile: {min(both)!r} of {where} is static and donated; a static value has no memory.")
     return known
+
+
+def thread_count(threads: Any, where: str) -> int | None:
+    """The argument `threads=`, checked."""
+    if threads is None:
+        return None
+    count = as_index(threads, "threads", where)
+    if count < 1:
+        raise ArgumentError(f"{where}: threads must be 1 or more, or None for all cores; got {count}.")
+    return count
 
 
 class Leaf(NamedTuple):

@@ -15,34 +15,8 @@ from ..graph.graph import Graph
 from ..graph.node import Node, mark
 from ..graph.tensor import LEAF, Tensor, symbol
 from ..graph.walk import ancestors
+from .ends import Constant, End, Fixed, sorted_out
 from .signature import Call, Parameters
-
-
-class Computed(NamedTuple):
-    """A leaf of the result that is computed: the number of the graph's output."""
-
-    output: int
-
-
-class Given(NamedTuple):
-    """A leaf of the result that is one of the inputs, handed through: its number."""
-
-    input: int
-
-
-class Constant(NamedTuple):
-    """A leaf of the result that does not depend on the inputs: an array."""
-
-    value: Any
-
-
-class Fixed(NamedTuple):
-    """A leaf of the result that is no array: it is handed out as it was when the function was traced."""
-
-    value: Any
-
-
-End = Computed | Given | Constant | Fixed
 
 
 class Trace(NamedTuple):
@@ -93,22 +67,14 @@ def trace(function: Callable[..., Any], call: Call, parameters: Parameters, wher
     captured = [_captured(n, where) for n in outside if not _to_come(n)]
     if len(captured) < len(outside):
         return None
-    place = {n: i for i, n in enumerate((*inputs, *outside))}
-    computed = {n: k for k, n in enumerate(n for n in nodes if n not in place)}
-    paths: dict[Node, str] = {}
-    ends: list[End] = []
+    computed, ends = sorted_out([x for _, x in found], [*inputs, *outside])
+    first: dict[Node, str] = {}
     for path, x in found:
-        if not isinstance(x, Node):
-            ends.append(x)
-        elif x in place:
-            ends.append(Given(place[x]))
-        else:
-            ends.append(Computed(computed[x]))
-            paths.setdefault(x, path)
+        if isinstance(x, Node):
+            first.setdefault(x, path)
+    graph = Graph([*inputs, *outside], computed)
     numbered = rebuild(tree, iter(range(len(ends))))
-    return Trace(
-        Graph([*inputs, *outside], list(computed)), tuple(captured), tuple(ends), tuple(paths.values()), numbered
-    )
+    return Trace(graph, tuple(captured), tuple(ends), tuple(first[n] for n in computed), numbered)
 
 
 def _ending(x: Any) -> Node | Constant | Fixed:

@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from ...base.config import config
 from ...base.errors import ArgumentError, GraphError, ShapeError, shown
 from ...base.trees import children, rebuild
+from ...compiler.plan import Plan, build
 from ...graph.node import Node
 from ...graph.tensor import Tensor
 from ...graph.walk import ancestors
+from ..ends import Computed, Given
+from ..signature import thread_count
 from .feeds import as_fed, fits
 from .graph import Graph, get_default_graph
-from .specialise import Plan, specialise
-from .variables import GROUP, PLACEHOLDER, VARIABLE, Operation, Variable
+from .specialise import Special, specialise
+from .variables import PLACEHOLDER, VARIABLE, Operation, Variable
 
 _ndarray = np.ndarray
 
@@ -29,6 +33,7 @@ class Session:
 
     Args:
         graph: the graph to run; by default the default graph.
+        threads: how many threads a run may use; by default as many as there are cores.
 
     >>> from backlit import static
     >>> with static.Graph().as_default(), static.Session() as session:
@@ -39,8 +44,9 @@ class Session:
     {'total': np.float32(6.0), 'next': np.float32(1.0)}
     """
 
-    def __init__(self, graph: Graph | None = None) -> None:
+    def __init__(self, graph: Graph | None = None, threads: int | None = None) -> None:
         self.graph = get_default_graph() if graph is None else graph
+        self._threads = thread_count(threads, "Session")
         self._values: dict[Node, Any] | None = {}
         self._recipes: dict[tuple[Node, ...], _Recipe] = {}
         self._entered: list[AbstractContextManager[Graph]] = []
@@ -65,7 +71,7 @@ class Session:
         nodes = (self._fetched(fetches),) if single else tuple(self._all_fetched(fetches))
         recipe = self._recipes.get(nodes)
         if recipe is None:
-            recipe = self._recipes[nodes] = _Recipe(nodes)
+            recipe = self._recipes[nodes] = _Recipe(nodes, self._threads)
         results = recipe.run(self._feeds(feed_dict), values)
         return results[0] if single else rebuild(fetches, iter(results))
 
@@ -82,11 +88,11 @@ class Session:
         kept.update(checked)
 
     def plan(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> str:
-        """The Python program that `run` with these arguments runs: one line for each op, in order."""
+        """The program that `run` with these arguments runs: one line of Python for each op, in order."""
         self._open("plan")
         nodes = tuple(self._all_fetched(fetches))
-        recipe = self._recipes.setdefault(nodes, _Recipe(nodes))
-        return recipe.plan_for(recipe.fed(self._feeds(feed_dict))).graph.source
+        recipe = self._recipes.setdefault(nodes, _Recipe(nodes, self._threads))
+        return recipe.plan_for(recipe.fed(self._feeds(feed_dict)))[0].graph.source
 
     def close(self) -> None:
         """Let go of the values of all variables; the session cannot be used any more."""
@@ -166,12 +172,12 @@ class Session:
 class _Recipe:
     """How certain fetches are computed: what they need, and a plan for each set of shapes seen so far."""
 
-    def __init__(self, fetches: tuple[Node, ...]) -> None:
-        self.fetches = fetches
+    def __init__(self, fetches: tuple[Node, ...], threads: int | None) -> None:
+        self.fetches, self.threads = fetches, threads
         needed = ancestors(fetches)
         self.placeholders = [(n, n.dtype) for n in needed if n.op is PLACEHOLDER]
         self.variables = [n for n in needed if n.op is VARIABLE]
-        self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.plans: dict[tuple[Any, ...], tuple[Special, Plan]] = {}
 
     def fed(self, feeds: dict[Node, Any]) -> list[Any]:
         """The values of the placeholders needed, in order; checked, but for their shapes."""
@@ -195,23 +201,25 @@ class _Recipe:
             f"give feed_dict={{{node.name}: an array of {node.dtype.name}{node.shape}}}."
         )
 
-    def plan_for(self, values: Sequence[Any]) -> Plan:
-        """The plan for values of these shapes, made where it is not known yet."""
+    def plan_for(self, values: Sequence[Any]) -> tuple[Special, Plan]:
+        """What is computed for values of these shapes, and the plan that computes it; made where not known yet."""
         shapes = tuple([v.shape for v in values])
-        plan = self.plans.get(shapes)
-        if plan is None:
+        key = (shapes, config.get().native)
+        found = self.plans.get(key)
+        if found is None:
             for (node, _), shape in zip(self.placeholders, shapes, strict=True):
                 if not fits(shape, node.shape):
                     raise ShapeError(f"Session.run: {node.label} expects shape {node.shape}, it was fed {shape}.")
             nodes = [*(n for n, _ in self.placeholders), *self.variables]
-            plan = specialise(self.fetches, nodes, [*shapes, *(n.shape for n in self.variables)])
-            self.plans[shapes] = plan
-        return plan
+            special = specialise(self.fetches, nodes, [*shapes, *(n.shape for n in self.variables)])
+            plan = build(special.graph, threads=self.threads, donated={}, name="Session.run")
+            found = self.plans[key] = special, plan
+        return found
 
     def run(self, feeds: dict[Node, Any], kept: dict[Node, Any]) -> list[Any]:
         """Compute the fetches, then commit the assignments to `kept`, the values of the variables."""
         fed = self.fed(feeds)
-        plan = self.plan_for(fed)
+        special, plan = self.plan_for(fed)
         try:
             values = fed + [kept[n] for n in self.variables]
         except KeyError as missing:
@@ -219,26 +227,30 @@ class _Recipe:
                 f"Session.run: {missing.args[0].label} has no value in this session yet; run "
                 "static.global_variables_initializer(), made after the last variable, or restore a Saver's file."
             ) from None
-        outputs = plan.graph(*values)
-        count = len(self.fetches)
-        new = list(outputs[count : count + len(plan.assigned)])
+        outputs = plan(values)
+        new: list[Any] = []
+        for end in special.new:
+            value = _value(end, values, outputs)
+            new.append(_own(value, (*values, *new), isinstance(end, Computed)))
         results: list[Any] = []
-        for node, value in zip(self.fetches, outputs[:count], strict=True):
-            if node.op is GROUP:
-                value = None
-            elif value.__class__ is _ndarray:
-                value = _handed_out(value, (*values, *new, *plan.graph.outputs))
-            results.append(value)
-        for i in plan.arrays:
-            value = new[i]
-            if value.base is not None or value is plan.graph.outputs[count + i] or any(value is f for f in fed):
-                new[i] = value.copy()
-        kept.update(zip(plan.assigned, new, strict=True))
+        for end in special.ends:
+            value = None if end is None else _value(end, values, outputs)
+            results.append(_own(value, (*values, *new, *results), isinstance(end, Computed)))
+        kept.update(zip(special.assigned, new, strict=True))
         return results
 
 
-def _handed_out(value: Any, held: Sequence[Any]) -> Any:
-    """A fetched array that the user may write to: a copy where anything else still holds it."""
+def _value(end: Any, values: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    """The value of a fetch, or the new value of a variable."""
+    if isinstance(end, Computed):
+        return outputs[end.output]
+    return values[end.input] if isinstance(end, Given) else end.value
+
+
+def _own(value: Any, held: Sequence[Any], computed: bool) -> Any:
+    """A value that nothing else holds: an array that may be written to, or a number."""
+    if value.__class__ is not _ndarray:
+        return value
     if not value.ndim:
         return value[()]
-    return value.copy() if value.base is not None or any(value is v for v in held) else value
+    return value.copy() if not computed or value.base is not None or any(value is v for v in held) else value

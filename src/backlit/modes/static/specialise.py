@@ -2,7 +2,7 @@
 
 A static graph is a program over tensors of unknown size. For the shapes it is fed it is replayed on
 edges of those shapes; calls and gradients are expanded on the way, by the same rules and the same
-reverse engine as in eager mode. The result is a closed `graph.Graph` that runs on NumPy values.
+reverse engine as in eager mode. The result is a closed `graph.Graph`, which `compiler/plan.py` makes a plan of.
 """
 
 from __future__ import annotations
@@ -18,37 +18,45 @@ from ...graph.node import Node, mark
 from ...graph.opdef import Spec
 from ...graph.tensor import Tensor, edge, leaf_node, symbol, wrap
 from ...ops.movement import copy
+from ..ends import Constant, End, sorted_out
 from .derivatives import GRADIENTS, pulled_back, targets_of
 from .extending import PyFunc, overridden
 from .variables import ASSIGN, CONSTANT, GROUP
 
 
-class Plan(NamedTuple):
+class Special(NamedTuple):
     """A static graph specialised.
 
     Attributes:
-        graph: the function from the inputs to the fetches, followed by the new values of variables, followed
-            by what is only to be computed.
-        assigned: the variables that get these.
-        arrays: which of them are arrays, by position, and not numbers.
+        graph: from the inputs to what must be computed.
+        ends: what each fetch is; None for one without a value.
+        assigned: the variables that get new values.
+        new: what each new value is.
     """
 
     graph: closed.Graph
+    ends: tuple[End | None, ...]
     assigned: tuple[Node, ...]
-    arrays: tuple[int, ...]
+    new: tuple[End, ...]
 
 
-def specialise(fetches: Sequence[Node], inputs: Sequence[Node], shapes: Sequence[tuple[int, ...]]) -> Plan:
-    """The plan that computes `fetches`, for `inputs` (placeholders and variables) of these shapes."""
+def specialise(fetches: Sequence[Node], inputs: Sequence[Node], shapes: Sequence[tuple[int, ...]]) -> Special:
+    """What computes `fetches`, for `inputs` (placeholders and variables) of these shapes."""
     region = closed.Graph(inputs, fetches)
     images = [_image(n, s) for n, s in zip(inputs, shapes, strict=True)]
     visitor = _Visitor(region)
     with enable_grad():
         found = region.replay(images, visitor)
-    outputs = [closed.ending(t) for t in (*found, *visitor.assigned.values(), *visitor.grouped)]
-    assigned = tuple(visitor.assigned)
-    arrays = tuple(i for i, n in enumerate(assigned) if n.shape)
-    return Plan(closed.Graph([t._node for t in images], outputs), assigned, arrays)
+    sources = [t._node for t in images]
+    wanted = [_ending(t) for t in (*found, *visitor.assigned.values(), *visitor.grouped)]
+    computed, ends = sorted_out(wanted, sources)
+    fetched = tuple(None if n.op is GROUP else end for n, end in zip(fetches, ends, strict=False))
+    new = ends[len(fetches) : len(fetches) + len(visitor.assigned)]
+    return Special(closed.Graph(sources, computed), fetched, tuple(visitor.assigned), tuple(new))
+
+
+def _ending(t: Tensor) -> Node | Constant:
+    return t.node if t.node is not None and t.value is None else Constant(t.value)
 
 
 def _image(node: Node, shape: tuple[int, ...]) -> Tensor:
