@@ -8,7 +8,7 @@ way round. Backward, the same is done for each phase of the strides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,48 +25,90 @@ from .views import View, contiguous
 
 #: Kernels up to this long along the last axis are unrolled along it.
 UNROLLED = 8
+#: Bytes of weights that a tile may use for them to stay in the first-level cache.
+NEAR = 1 << 14
 
 
-class _Tile(NamedTuple):
-    """Accumulators: `wide` positions of a row times `deep` channels or vectors of channels."""
+class Tile(NamedTuple):
+    """Accumulators: in each of some rows `wide` positions, times `deep` channels or vectors of channels."""
 
     wide: int
     deep: int
 
 
-def best_tile(count: int, channels: int, axis: Axis, depth: int, target: Target) -> _Tile:
-    """The tile that takes the fewest cycles for a row of `count` positions, by a small model of the processor.
+class Block(NamedTuple):
+    """Where a tile lies.
 
-    Two products and two loads a cycle, four cycles until a sum can be used again; `depth` is the number of input
-    channels and taps of the other axes; a tile's start and end cost some cycles too. The accumulators, a row of inputs
-    and a weight must fit into the registers.
+    Attributes:
+        axes: the spatial axes of the phase.
+        n, g: the sample (or group of samples in lanes), and the group of channels.
+        rows: for each of its rows the positions on all axes but the last.
+        first: its first output channel, or vector of them.
+        mask: the lanes that count in its last vector of channels; None for all.
+    """
+
+    axes: tuple[Axis, ...]
+    n: Ix
+    g: Ix
+    rows: Sequence[Sequence[Ix]]
+    first: Ix
+    mask: Val | None
+
+
+def best_tile(
+    count: int, channels: int, axis: Axis, depth: int, weight: int, target: Target, rows: int = 1, step: int = 1
+) -> Tile:  # fmt: skip
+    """The tile that takes the fewest cycles for `rows` rows of `count` positions, by a small model of the processor.
+
+    Two products and two loads a cycle, but only one from the second-level cache; four cycles until a sum can be used
+    again. `depth` is the number of input channels and taps of the other axes, `weight` the bytes of a weight, or vector
+    of them. A tile's start and end cost some cycles too. The accumulators, the inputs of
+    one tap and a weight must fit into the registers. It is some multiple of `step` wide. Of two that are about as fast
+    the one with the shorter text is better: tiles at the border, and for channels left over, have texts of their own.
     """
     taps_ = min(axis.taps, UNROLLED) or 1
 
     def cycles(wide: int, deep: int) -> float:
-        reach = len({axis.stride * i + axis.dilation * t for i in range(wide) for t in range(taps_)})
-        work = max(wide * deep * taps_ / 2, (reach + deep * taps_) / 2, 4 * taps_)
-        return depth * (work + 1) + wide * deep + 8
+        reach = rows * len({axis.stride * i + axis.dilation * t for i in range(wide) for t in range(taps_)})
+        near = depth * axis.taps * deep * weight <= NEAR
+        loads = reach / 2 + deep * taps_ / (2 if near else 1)
+        work = max(rows * wide * deep * taps_ / 2, loads, 4 * taps_) + 0.1 * loads
+        return depth * (work + 1) + rows * wide * deep + 8
 
-    def row(wide: int, deep: int) -> float:
+    def whole(wide: int, deep: int) -> float:
         return count // wide * cycles(wide, deep) + (cycles(count % wide, deep) if count % wide else 0)
 
-    best, least = _Tile(1, 1), float("inf")
-    for wide in range(1, min(count, 16) + 1):
+    def text(wide: int, deep: int) -> int:
+        copies = len(_edges(axis, wide)[2]) + 1
+        return copies * taps_ * rows * wide * (deep + (channels % deep if channels > deep else 0))
+
+    best, least = Tile(step, 1), float("inf")
+    for wide in range(step, min(count, max(16, step)) + 1, step):
         for deep in range(1, min(channels, 8) + 1):
-            if wide * deep + wide + 2 > target.vector_registers and wide * deep > 1:
-                continue
-            total = channels // deep * row(wide, deep) + (row(wide, channels % deep) if channels % deep else 0)
+            if rows * wide * (deep + 1) + 2 > target.vector_registers:
+                break
+            total = channels // deep * whole(wide, deep) + (whole(wide, channels % deep) if channels % deep else 0)
+            total *= 1 + text(wide, deep) / 5000
             if total < least:
-                best, least = _Tile(wide, deep), total
+                best, least = Tile(wide, deep), total
     return best
 
 
-class _Direct(Kernel):
+def _edges(axis: Axis, wide: int) -> tuple[int, int, list[int]]:
+    """A row in tiles: from which to which all taps lie in the input, and the numbers of the other tiles."""
+    low, high = axis.inner
+    whole = axis.positions // wide
+    first = min(whole, -(-low // wide))
+    last = max(first, min(whole, high // wide))
+    return first, last, [t for t in range(-(-axis.positions // wide)) if not first <= t < last]
+
+
+class Direct(Kernel):
     """Sums over taps and input channels, for each phase of the output."""
 
     split: bool
     parts: Sequence[tuple[Axis, ...]]
+    step = 1  # tiles are a multiple of it wide
 
     def _prepare(
         self, node: Node, x: View, w: View, body: Body, target: Target, parts: Sequence[tuple[Axis, ...]],
@@ -144,105 +186,127 @@ class _Direct(Kernel):
                 found = k.gather(pointer(w.buffer), at, self.code, mask=mask, fixed=True)
                 k.store(pointer(to.buffer), to.at((g, j, c, *tap)), found)
 
+    def _rows(self, q: Sequence[Ix]) -> Sequence[Sequence[Ix]]:
+        """The rows that a unit of work makes."""
+        return [q]
+
     def _row(self, k: Emitter, axes: tuple[Axis, ...], n: Ix, q: Sequence[Ix]) -> None:
-        """All channels of one row of the output."""
+        """All channels of the rows of a unit."""
         depth = self.inputs * prod(axis.taps for axis in axes[:-1])
-        tile = best_tile(axes[-1].positions, self.columns, axes[-1], depth, self.target)
+        rows = self._rows(q)
+        weight = size_of(self.code) * (1 if self.split else self.lanes)
+        tile = best_tile(
+            axes[-1].positions, self.columns, axes[-1], depth, weight, self.target, len(rows), self.step
+        )  # fmt: skip
         whole = self.columns // tile.deep
         tail = self.columns % tile.deep
         ragged = not self.split and self.outputs % self.lanes > 0
         if ragged and not tail:  # the last vector is not full: give its tile a text of its own
             whole, tail = whole - 1, tile.deep
         with k.loop(0, self.groups) as g:
-            with k.loop(0, whole) as block:
-                self._tiles(k, axes, n, q, g, block * tile.deep, tile, None)
+            with k.loop(0, whole) as number:
+                self._tiles(k, Block(axes, n, g, rows, number * tile.deep, None), tile)
             if tail:
                 mask = k.first_lanes(self.outputs % self.lanes, self.lanes) if ragged else None
-                self._tiles(k, axes, n, q, g, Ix(whole * tile.deep), _Tile(tile.wide, tail), mask)
+                self._tiles(k, Block(axes, n, g, rows, Ix(whole * tile.deep), mask), Tile(tile.wide, tail))
 
-    def _tiles(
-        self, k: Emitter, axes: tuple[Axis, ...], n: Ix, q: Sequence[Ix], g: Ix, first: Ix, tile: _Tile,
-        mask: Val | None,
-    ) -> None:  # fmt: skip
-        """A row in tiles. Those that touch the border are written one by one, with only the taps that see something."""
-        axis = axes[-1]
-        low, high = axis.inner
-        whole = axis.positions // tile.wide
-        a = min(whole, -(-low // tile.wide))
-        b = max(a, min(whole, high // tile.wide))
-        edges = [t for t in range(-(-axis.positions // tile.wide)) if not a <= t < b]
-        at_hand = (axes, n, q, g, first)
+    def _tiles(self, k: Emitter, block: Block, tile: Tile) -> None:
+        """Rows in tiles. Those that touch the border are written one by one, with only the taps that see something."""
+        axis = block.axes[-1]
+        a, b, edges = _edges(axis, tile.wide)
         with k.loop(a, b) as t:
-            self._tile(k, *at_hand, t * tile.wide, tile, mask, None)
+            self._tile(k, block, t * tile.wide, tile)
         if axis.taps <= UNROLLED and len(edges) <= 4:
             for t in edges:
                 x = t * tile.wide
-                part = _Tile(min(tile.wide, axis.positions - x), tile.deep)
-                self._tile(k, *at_hand, Ix(x), part, mask, lambda i, tap, x=x: axis.sees(x + i, tap))
+                part = Tile(min(tile.wide, axis.positions - x), tile.deep)
+                self._tile(k, block, Ix(x), part, lambda i, tap, x=x: axis.sees(x + i, tap))
             return
+        whole = axis.positions // tile.wide
         for low, high in ((0, a), (b, whole)):
             with k.loop(low, high) as t:
-                self._tile(k, *at_hand, t * tile.wide, tile, mask, None, careful=True)
+                self._tile(k, block, t * tile.wide, tile, careful=True)
         if axis.positions % tile.wide:
-            part = _Tile(axis.positions % tile.wide, tile.deep)
-            self._tile(k, *at_hand, Ix(whole * tile.wide), part, mask, None, careful=True)
+            part = Tile(axis.positions % tile.wide, tile.deep)
+            self._tile(k, block, Ix(whole * tile.wide), part, careful=True)
 
     def _tile(
-        self, k: Emitter, axes: tuple[Axis, ...], n: Ix, q: Sequence[Ix], g: Ix, first: Ix, x: Ix, tile: _Tile,
-        mask: Val | None, sees: Callable[[int, int], bool] | None, careful: bool = False,
+        self, k: Emitter, block: Block, x: Ix, tile: Tile, sees: Callable[[int, int], bool] | None = None,
+        careful: bool = False,
     ) -> None:  # fmt: skip
-        """Some positions of a row, from `x` on, times some channels, from `first` on.
+        """Some positions from `x` on, times some channels.
 
         `sees` says which positions see something through which tap; with `careful` each element is asked.
         """
-        axis, code, lanes = axes[-1], self.code, self.lanes
-        cells = [(i, j) for i in range(tile.wide) for j in range(tile.deep)]
-        sums = {cell: k.var(k.const(0, code, lanes)) for cell in cells}
-        w = self.weights
-        for i, a in enumerate(axes, 3):
-            w = _turned(w, i, a)
-        with taps(k, axes[:-1], q) as tap, k.loop(0, self.inputs) as c:
-            above = [a.place(at, t) for a, at, t in zip(axes, q, tap, strict=False)]
-
-            def products(last: Any) -> None:
-                now: dict[int, Val] = {}
-                for j in range(tile.deep):
-                    for i in range(tile.wide):
-                        if sees and not sees(i, last):
-                            continue
-                        if not now.get(-1 - j):
-                            now[-1 - j] = self._weight(
-                                k, w, (g, first + j, c, *tap, last), mask if j == tile.deep - 1 else None
-                            )  # fmt: skip
-                        if i not in now:
-                            now[i] = self._input(k, (n, g * self.inputs + c, *above), axis, x + i, last, careful)
-                        total = values[i, j] if values else sums[i, j].get()
-                        total = times_plus(k, now[i], now[-1 - j], total)
-                        if values:
-                            values[i, j] = total
-                        else:
-                            sums[i, j].set(total)
-
-            values: dict[tuple[int, int], Val] = {}
-            if axis.taps <= UNROLLED:
-                values = {cell: sums[cell].get() for cell in cells}
-                for last in range(axis.taps):
-                    products(last)
-                for cell in cells:
+        numbers = range(len(block.rows))
+        cells = [(r, i, j) for r in numbers for i in range(tile.wide) for j in range(tile.deep)]
+        sums = {cell: k.var(k.const(0, self.code, self.lanes)) for cell in cells}
+        outer, axis = block.axes[:-1], block.axes[-1]
+        # Rows go together where they have the same taps.
+        together = [numbers] if all(a.open for a in outer) else [[r] for r in numbers]
+        for rows in together:
+            own = [cell for cell in cells if cell[0] in rows]
+            with taps(k, outer, block.rows[rows[0]]) as tap, k.loop(0, self.inputs) as c:
+                if axis.taps <= UNROLLED:
+                    values = {cell: sums[cell].get() for cell in own}
+                    for last in range(axis.taps):
+                        seen = [cell for cell in own if sees is None or sees(cell[1], last)]
+                        self._products(k, block, x, (*tap, last), c, tile, seen, values, careful)
+                else:
+                    with k.loop(0, axis.taps) as last:
+                        values = {cell: sums[cell].get() for cell in own}
+                        self._products(k, block, x, (*tap, last), c, tile, own, values, careful)
+                        for cell in own:
+                            sums[cell].set(values[cell])
+                    continue
+                for cell in own:
                     sums[cell].set(values[cell])
-            else:
-                with k.loop(0, axis.taps) as last:
-                    products(last)
-        place = [a.made(at) for a, at in zip(axes, q, strict=False)]
-        for i, j in cells:
-            column = (first + j) if self.split else (first + j) * lanes
-            index = (n, g * self.outputs + column, *place, axis.made(x + i))
-            last = mask if j == tile.deep - 1 else None
-            self.body.emit(
-                k, {self.node: sums[i, j].get()}, with_lane(index, self.split), lanes, axis=1, mask=last
-            )  # fmt: skip
+        self._finish(k, block, x, tile, {cell: var.get() for cell, var in sums.items()})
 
-    def _weight(self, k: Emitter, w: View, index: Sequence[Any], mask: Val | None) -> Val:
+    def _products(
+        self, k: Emitter, block: Block, x: Ix, tap: Sequence[Any], c: Ix, tile: Tile,
+        cells: Sequence[tuple[int, int, int]], values: dict[tuple[int, int, int], Val], careful: bool,
+    ) -> None:  # fmt: skip
+        """Add the products of one tap and one input channel to some cells."""
+        inputs: dict[tuple[int, int], Val] = {}
+        for j in range(tile.deep):
+            weight: Val | None = None
+            for r, i, column in cells:
+                if column != j:
+                    continue
+                if weight is None:
+                    mask = block.mask if j == tile.deep - 1 else None
+                    weight = self._weight(k, block, (block.g, block.first + j, c, *tap), mask)
+                if (r, i) not in inputs:
+                    above = [a.place(at, t) for a, at, t in zip(block.axes, block.rows[r], tap, strict=False)]
+                    index = (block.n, block.g * self.inputs + c, *above)
+                    inputs[r, i] = self._input(k, index, block.axes[-1], x + i, tap[-1], careful)
+                values[r, i, j] = times_plus(k, inputs[r, i], weight, values[r, i, j])
+
+    def _finish(
+        self, k: Emitter, block: Block, x: Ix, tile: Tile, values: Mapping[tuple[int, int, int], Val]
+    ) -> None:  # fmt: skip
+        """Hand finished sums to the body."""
+        for r, i, j in values:
+            self._elementwise(k, block, x + i, tile, r, j, values[r, i, j])
+
+    def _elementwise(
+        self, k: Emitter, block: Block, x: Ix, tile: Tile, r: int, j: int, value: Val
+    ) -> Mapping[Node, Val]:  # fmt: skip
+        """Evaluate the body for one sum."""
+        place = [a.made(at) for a, at in zip(block.axes, (*block.rows[r], x), strict=True)]
+        index = with_lane((block.n, self._channel(block, j), *place), self.split)
+        mask = block.mask if j == tile.deep - 1 else None
+        return self.body.emit(k, {self.node: value}, index, self.lanes, axis=1, mask=mask)
+
+    def _channel(self, block: Block, j: int) -> Ix:
+        """The (first) output channel of a column of a block."""
+        return block.g * self.outputs + (block.first + j) * (1 if self.split else self.lanes)
+
+    def _weight(self, k: Emitter, block: Block, index: Sequence[Any], mask: Val | None) -> Val:
+        w = self.weights
+        for i, axis in enumerate(block.axes, 3):  # the taps of the phase, in the order in which they see the input
+            w = w.sliced(i, axis.first, axis.turn, axis.taps)
         p, place = pointer(w.buffer), w.at(index)
         if self.split:
             return k.spread(k.load(p, place, self.code, fixed=True), self.code, self.lanes)
@@ -280,12 +344,7 @@ class _Direct(Kernel):
         return lines
 
 
-def _turned(w: View, i: int, axis: Axis) -> View:
-    """The weights with the taps of one phase, in the order in which they see the input."""
-    return w.sliced(i, axis.first, axis.turn, axis.taps)
-
-
-class Convolution(_Direct):
+class Convolution(Direct):
     """`convolve`: operands x (N, C, *size) and w (O, C / groups, *kernel); the body goes over (N, O, *out).
 
     The batch axis of x and of the body's views may be split into (N / L, L): then L samples lie in the lanes.
@@ -302,7 +361,7 @@ class Convolution(_Direct):
         self._prepare(node, x, w, body, target, [axes], backward=False)
 
 
-class BackwardData(_Direct):
+class BackwardData(Direct):
     """`convolve_transposed`: operands g (N, O, *out), w (O, C / groups, *kernel); the body goes over (N, C, *size)."""
 
     kind: ClassVar[str] = "convolution, backward to its input"
