@@ -21,7 +21,7 @@ def apply(k: Emitter, node: Node, args: Sequence[Any], lanes: int) -> Val:
     if native is None:
         raise GraphError(f"{node.label} has no native form.")
     known = [a.code for a in args if isinstance(a, Val)]
-    code = next((c for c in known if c != "b1"), known[0]) if known else code_of(node.dtype)
+    code = next((c for c in known if c != "b1"), code_of(node.dtype))
     ready = [a if isinstance(a, Val) else _constant(k, a, code, lanes) for a in args]
     found = native(k, *ready, **node.params)
     return k.cast(found, code_of(node.dtype))
