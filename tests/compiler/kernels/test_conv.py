@@ -14,6 +14,7 @@ from backlit.compiler.codegen.writer import Target
 from backlit.compiler.kernels.body import Body
 from backlit.compiler.kernels.conv import BackwardData, Convolution
 from backlit.compiler.kernels.conv_layout import batched, channels_last, layouts, outputs_last
+from backlit.compiler.kernels.conv_pool import PooledConvolution, can_pool, reaches_all
 from backlit.compiler.kernels.conv_weight import BackwardWeight
 from backlit.compiler.kernels.views import Buffer, View
 from backlit.graph.node import Node
@@ -158,3 +159,46 @@ def test_layouts_ask_for_lanes_where_channels_are_few() -> None:
     odd, _ = case("convolve", 31, 1, 8, (9, 9), (5, 5), dtype="f4")
     assert layouts(few, WIDTHS[0]).lanes == 16
     assert layouts(many, WIDTHS[0]).lanes == layouts(odd, WIDTHS[0]).lanes == 0
+
+
+@pytest.mark.parametrize(
+    ("geometry", "window", "layout", "kinds"),
+    [
+        ({"c": 1, "o": 8, "size": (12, 12), "kernel": (5, 5)}, (2, 2), "lanes", "pool_max pool_argmax"),
+        ({"c": 3, "o": 5, "size": (9, 11), "kernel": (3, 3), "pad": 1}, (2, 2), "lanes", "pool_max"),
+        ({"c": 3, "o": 21, "size": (9, 12), "kernel": (3, 3), "pad": 1}, (2, 3), "last", "pool_max pool_argmax"),
+        ({"c": 2, "o": 6, "size": (20,), "kernel": (3,), "stride": 2}, (3,), "last", "pool_argmax"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("threads", [1, 3])
+def test_pooled(
+    geometry: dict[str, Any], window: tuple[int, ...], layout: str, kinds: str, threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The convolution, negated, and the maxima of windows of that, with their places."""
+    monkeypatch.setattr(OPS["negative"], "native", lambda k, x: -x)
+    node, values = case("convolve", n=16, **geometry)
+    d, target = len(window), WIDTHS[0]
+    negated = Node(OPS["negative"], (node,), {}, None, node.spec)
+    params = {"window": window, "stride": window, "padding": ((0, 0),) * d, "dilation": (1,) * d}
+    pools, expected = [], []
+    for kind in kinds.split():
+        expected.append(OPS[kind].eval(-values[2], **params))
+        pools.append(Node(OPS[kind], (negated,), params, None, Spec(expected[-1].shape, expected[-1].dtype)))
+    assert can_pool(pools[0], target)
+    orders, split = orders_for("convolve", d, layout)
+    lanes = target.lanes("f8") if split else 0
+    x, w = (laid_out("xw"[i], values[i].shape, orders[i], "f8", 0 if i else lanes) for i in (0, 1))
+    y = laid_out("y", node.shape, orders[2], "f8", lanes)
+    made = [laid_out(f"p{i}", e.shape, orders[2], e.dtype, lanes) for i, e in enumerate(expected)]
+    kept = {negated: [y]} if reaches_all(pools[0]) else {}
+    pooled = Body([], {}, {p: [v] for p, v in zip(pools, made, strict=True)})
+    kernel = PooledConvolution(node, [x, w], Body([negated], {}, kept), target, threads, pools, pooled)
+    memory = [array_of(v, a, "f8") for v, a in ((x, values[0]), (w, values[1]), (y, None))]
+    memory += [array_of(v, None, e.dtype) for v, e in zip(made, expected, strict=True)]
+    arrays = {v.buffer: m for v, (m, _) in zip((x, w, y, *made), memory, strict=True)}
+    Runner(kernel, target)(arrays, threads)
+    for (_, seen), e in zip(memory[3:], expected, strict=True):
+        np.testing.assert_allclose(np.array(seen).reshape(e.shape), e, rtol=1e-12, atol=1e-12)
+    if kept:
+        np.testing.assert_allclose(np.array(memory[2][1]).reshape(node.shape), -values[2], rtol=1e-12, atol=1e-12)

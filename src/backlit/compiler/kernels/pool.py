@@ -12,17 +12,16 @@ from itertools import product
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from ...graph.node import Node
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, Val
-from ..codegen.writer import Target, Var
+from ..codegen.writer import Target
 from . import conv_axes
 from .body import Body, load
 from .conv_axes import Axis
 from .conv_nest import account, is_split, made, taken_apart, taps
 from .kernel import Kernel
+from .pool_best import Best, lowest, stops_at_nan
 from .pool_rows import Row, aligned, seen_backward, seen_forward
 from .views import View
 
@@ -175,16 +174,13 @@ class PoolForward(Pool):
         first = 3 if is_split(x, nodes[0].ndim) else 2
         axes = conv_axes.forward(x.shape[first:], nodes[0].shape[2:], self.window, **geometry)
         self.kinds = {n.op.name: n for n in nodes}
-        # NumPy's argmax over a whole array stops at the first NaN; over windows a NaN is passed by.
-        whole = (n + sum(pad) for n, pad in zip(x.shape[first:], geometry["padding"], strict=True))
-        self.stops_at_nan = tuple(whole) == tuple(self.window) and x.buffer.code[0] == "f"
+        self.stops_at_nan = stops_at_nan(nodes[0], x.shape[first:])
         self._prepare(nodes, operands, body, target, [axes])
 
     def _one(self, k: Emitter, axes: tuple[Axis, ...], spot: Spot) -> None:
         x, code, lanes, kinds = self.operands[0], self.operands[0].buffer.code, spot.lanes, self.kinds
-        extreme = "pool_max" in kinds or "pool_argmax" in kinds
-        best = k.var(k.const(_lowest(code) if extreme else 0, code, lanes))
-        which = k.var(k.const(0, "i4", lanes))
+        total = k.var(k.const(0, code, lanes))
+        best = Best(k, k.const(lowest(code), code, lanes), "pool_argmax" in kinds, self.stops_at_nan)
         row = self.axis == "row"
         picked = self._read(k, self.operands[1], spot, spot.q) if "pool_pick" in kinds else None
         with _each_tap(k, axes, spot.q, row) as found:
@@ -197,31 +193,19 @@ class PoolForward(Pool):
                 else:
                     seen = self._read(k, x, spot, places)
                 number = k.spread(k.cast(k.index(_number(tap, axes, self.window)), "i4"), "i4", lanes)
-                self._meet(k, seen, inside, number, best, which, picked)
-        given = {kinds[name]: best.get() for name in kinds if name != "pool_argmax"}
-        if "pool_argmax" in kinds:
-            given[kinds["pool_argmax"]] = which.get()
+                if "pool_pick" in kinds or "pool_sum" in kinds:
+                    hit = inside if picked is None else k.equal(picked, number)
+                    if picked is not None and inside is not None:
+                        hit = k.equal(picked, number) & inside
+                    zero = k.const(0, code, lanes)
+                    total.set(total.get() + (seen if hit is None else k.select(hit, seen, zero)))
+                else:
+                    best.meet(
+                        seen if inside is None else k.select(inside, seen, k.const(lowest(code), code, lanes)), number
+                    )
+        found = {"pool_max": best.value, "pool_argmax": best.number, "pool_sum": total, "pool_pick": total}
+        given = {node: var.get() for name, node in kinds.items() if (var := found[name]) is not None}
         self._write(k, given, spot, spot.q)
-
-    def _meet(
-        self, k: Emitter, seen: Val, inside: Val | None, number: Val, best: Var, which: Var, picked: Val | None
-    ) -> None:  # fmt: skip
-        """Take one tap into the result."""
-        now = best.get()
-        if picked is not None:
-            hit = k.equal(picked, number)
-            best.set(k.select(hit if inside is None else hit & inside, seen, now))
-        elif "pool_sum" in self.kinds:
-            best.set(now + (seen if inside is None else k.select(inside, seen, k.const(0, seen.code, seen.lanes))))
-        else:
-            if inside is not None:
-                seen = k.select(inside, seen, k.const(_lowest(seen.code), seen.code, seen.lanes))
-            if "pool_argmax" in self.kinds:
-                rise = seen > now
-                if self.stops_at_nan:
-                    rise = rise | (k.is_nan(seen) & ~k.is_nan(now))
-                which.set(k.select(rise, number, which.get()))
-            best.set(k.maximum(now, seen))
 
 
 class PoolBackward(Pool):
@@ -272,7 +256,3 @@ class PoolBackward(Pool):
 
 def _last(geometry: dict[str, Any]) -> dict[str, Any]:
     return {key: value[-1:] for key, value in geometry.items()}
-
-
-def _lowest(code: str) -> Any:
-    return -np.inf if code[0] == "f" else np.iinfo(np.dtype(code)).min
