@@ -1,7 +1,7 @@
 """The driver: the native function that runs the steps of a plan, on all threads at once.
 
-Every thread walks the same steps. A kernel that is worth it is shared: each thread does its part of the units. Any other
-is done by thread 0. Between kernels that touch the same memory stands a barrier, unless both belong to thread 0 alone.
+Every thread walks the same steps. A kernel that is worth it is shared: each thread does its part of the units. Any
+other is done by thread 0. Between kernels that touch the same memory stands a barrier, unless both belong to thread 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .codegen.writer import Target
 from .kernels.kernel import Kernel, write
 from .kernels.views import Buffer
 from .lower.steps import Branch, Loop, Run, Step, While, walk
-from .memory import Arena, accesses, root
+from .memory import Arena, accesses
 
 
 class Code(NamedTuple):
@@ -155,7 +155,7 @@ class Driver:
     @contextmanager
     def _together(self, step: Step) -> Iterator[None]:
         """A loop or branch: where no kernel in it is shared, thread 0 does all of it alone."""
-        inside = [s for s in walk([step])]
+        inside = list(walk([step]))
         serial = not any(isinstance(s, Run) and shares(s.kernel, self.threads) for s in inside)
         if self._serial:
             yield

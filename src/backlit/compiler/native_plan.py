@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from threading import Lock
@@ -19,26 +19,11 @@ from . import pipeline
 from .codegen.values import code_of
 from .codegen.writer import Target
 from .driver import Code, Driver
+from .invoke import Entry, written
 from .kernels.views import Buffer, View
 from .lower.region import Context, Region
 from .lower.steps import Call, Step, kernels
 from .memory import Arena, plan
-
-
-class Part:
-    """Native steps between two calls to NumPy, compiled."""
-
-    def __init__(self, code: Code, host: Host, threads: int) -> None:
-        self.code, self.threads = code, threads if code.shared else 1
-        self._loaded = native.load(native.cached_object(code.ir, host), ["entry"])
-        self.entry = self._loaded.address("entry")
-        self._direct = pool.direct(self.entry)
-
-    def __call__(self, table: int) -> None:
-        if self.threads == 1:
-            self._direct(table)
-        else:
-            pool.run(self.entry, table, self.threads)
 
 
 class NativePlan:
@@ -59,89 +44,72 @@ class NativePlan:
         self.optimised = pipeline.run(graph)
         context = Context(self.target, threads)
         self._inputs = [self._argument(context, n.name or f"x{i}", n, "input") for i, n in enumerate(graph.inputs)]
-        self._outputs: list[View] = []
+        self._outputs: list[View | None] = []
         for i, o in enumerate(self.optimised.outputs):
             given = self.donated.get(i)
-            self._outputs.append(
-                self._inputs[given] if given is not None else self._argument(context, f"out{i}", o, "output")
-            )
+            if given is not None:
+                self._outputs.append(self._inputs[given])
+            else:
+                self._outputs.append(self._argument(context, f"out{i}", o, "output") if isinstance(o, Node) else None)
         self.region = Region(context, self.optimised, self._inputs, self._outputs)
         self.steps = self.region.steps
         self.arena = plan(self.steps)
-        self._lock = Lock()
-        self._build()
+        self._codes: list[Code] = []
+        self._held: list[Any] = []
+        self._call = self._built()
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs for these inputs, in order. Calls from several threads wait for one another."""
+        return self._call(values)
 
     @staticmethod
     def _argument(context: Context, name: str, like: Any, kind: str) -> View:
         buffer = Buffer(context.names.unique(name), code_of(like.dtype), max(1, prod(like.shape)), kind)
         return View.whole(buffer, like.shape)
 
-    def _build(self) -> None:
-        """Compile the native steps, in as many parts as calls to NumPy leave."""
-        self._program: list[Part | Call] = []
+    def _built(self) -> Callable[[Sequence[Any]], list[Any]]:
+        """Compile the native steps, in as many parts as calls to NumPy leave, and write the way into them."""
+        program: list[Entry | Call] = []
         run: list[Step] = []
         for step in [*self.steps, None]:
             if step is not None and not isinstance(step, Call):
                 run.append(step)
                 continue
             if run:
-                code = Driver(run, self.arena, self.host, self.target, self.threads).code()
-                self._program.append(Part(code, self.host, self.threads))
+                self._codes.append(Driver(run, self.arena, self.host, self.target, self.threads).code())
+                program.append(self._entry(self._codes[-1]))
                 run = []
             if step is not None:
-                self._program.append(step)
-        private = max((p.code.private for p in self._program if isinstance(p, Part)), default=0)
+                program.append(step)
         self._memory = aligned(self.arena.size + 64)
-        self._private = aligned(private * self.threads + 64)
-        first = [data_pointer(self._memory), data_pointer(self._private)]
-        place = {v.buffer: ("in", i) for i, v in enumerate(self._inputs)}
-        for i, v in enumerate(self._outputs):
-            if v is not None:
-                place.setdefault(v.buffer, ("out", i))
-        self._held: list[Any] = []
-        self._tables: list[tuple[np.ndarray, list[tuple[int, str, int]]]] = []
-        for p in self._program:
-            if not isinstance(p, Part):
-                continue
-            table = np.zeros(2 + len(p.code.slots), np.uintp)
-            table[:2] = first
-            fill: list[tuple[int, str, int]] = []
-            for slot, buffer in enumerate(p.code.slots, 2):
-                if buffer.kind == "constant":
-                    value = np.ascontiguousarray(buffer.value)
-                    self._held.append(value)
-                    table[slot] = data_pointer(value)
-                else:
-                    fill.append((slot, *place[buffer]))
-            self._tables.append((table, fill))
+        private = aligned(max((c.private for c in self._codes), default=0) * self.threads + 64)
+        self._held.append(private)
+        for entry in program:
+            if isinstance(entry, Entry):
+                entry.table[:2] = data_pointer(self._memory), data_pointer(private)
+        return written(
+            program, self._inputs, self._outputs, self.optimised.outputs, self.donated, self._compute, None, Lock()
+        )
 
-    def __call__(self, values: Sequence[Any]) -> list[Any]:
-        """The outputs for these inputs, in order. Calls from several threads wait for one another."""
-        arrays = [self._taken(v, view) for v, view in zip(values, self._inputs, strict=True)]
-        results = [
-            self.optimised.outputs[i] if view is None else arrays[self.donated[i]] if i in self.donated else self._room(view)
-            for i, view in enumerate(self._outputs)
-        ]
-        with self._lock:
-            tables = iter(self._tables)
-            for p in self._program:
-                if isinstance(p, Part):
-                    table, fill = next(tables)
-                    for slot, kind, i in fill:
-                        table[slot] = data_pointer(arrays[i] if kind == "in" else results[i])
-                    p(data_pointer(table))
-                else:
-                    self._compute(p, arrays, results)
-        return [r[()] if type(r) is np.ndarray and not r.ndim else r for r in results]
-
-    @staticmethod
-    def _taken(value: Any, view: View) -> np.ndarray:
-        array = np.asarray(value)
-        return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-    @staticmethod
-    def _room(view: View) -> np.ndarray:
-        return np.empty(view.shape, np.dtype(view.buffer.code))
+    def _entry(self, code: Code) -> Entry:
+        loaded = native.load(native.cached_object(code.ir, self.host), ["entry"])
+        self._held.append(loaded)
+        address = loaded.address("entry")
+        threads = self.threads if code.shared else 1
+        run = pool.direct(address) if threads == 1 else lambda table: pool.run(address, table, threads)
+        entry = Entry(run, 2 + len(code.slots))
+        given = {v.buffer: i for i, v in enumerate(self._inputs)}
+        taken = {v.buffer: i for i, v in enumerate(self._outputs) if v is not None}
+        for slot, buffer in enumerate(code.slots, 2):
+            if buffer.kind == "constant":
+                value = np.ascontiguousarray(buffer.value)
+                self._held.append(value)
+                entry.table[slot] = data_pointer(value)
+            elif buffer in given:
+                entry.inputs.append((slot, given[buffer]))
+            else:
+                entry.outputs.append((slot, taken[buffer]))
+        return entry
 
     def _compute(self, step: Call, arrays: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
         """Run the NumPy kernel of a node on what lies in memory."""
@@ -165,11 +133,8 @@ class NativePlan:
         elif buffer.kind == "constant":
             flat = np.ascontiguousarray(buffer.value).reshape(-1)
         else:
-            held = {
-                v.buffer: a
-                for v, a in [*zip(self._inputs, arrays, strict=True), *zip(self._outputs, results, strict=True)]
-            }
-            flat = held[buffer].reshape(-1)
+            pairs = [*zip(self._inputs, arrays, strict=True), *zip(self._outputs, results, strict=True)]
+            flat = next(a for v, a in pairs if v is not None and v.buffer is buffer).reshape(-1)
         strides = [s * dtype.itemsize for s in view.strides]
         return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
 
@@ -188,12 +153,12 @@ class NativePlan:
     @property
     def llvm(self) -> str:
         """The LLVM IR of all parts."""
-        return "\n".join(p.code.ir for p in self._program if isinstance(p, Part))
+        return "\n".join(c.ir for c in self._codes)
 
     @property
     def asm(self) -> str:
         """What the machine gets."""
-        return "\n".join(native.emit_assembly(p.code.ir, self.host) for p in self._program if isinstance(p, Part))
+        return "\n".join(native.emit_assembly(c.ir, self.host) for c in self._codes)
 
     @property
     def memory(self) -> Arena:
