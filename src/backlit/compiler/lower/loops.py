@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from ...graph.bind import PICK
 from ...graph.graph import Graph
 from ...graph.node import Node
-from ...graph.tensor import LEAF
+from ...graph.tensor import LEAF, symbol
 from ...ops.loops import COND, SCAN, WHILE
 from ..codegen.values import code_of
+from ..kernels.tiny import fits
 from ..kernels.views import Buffer, View
 from .steps import Branch, Call, Loop, Run, Step, While, walk
 
@@ -22,9 +24,28 @@ def lower_control(region: Region, node: Node) -> list[Step] | None:
     """The steps of a loop or branch; None for any other node, or where a graph within it has no native form."""
     for op, lowered in ((SCAN, _scan), (WHILE, _while), (COND, _cond)):
         if node.op is op:
+            alone = _in_registers(region, node)
+            if alone is not None:
+                return alone
             steps = lowered(region, node)
             return None if any(isinstance(s, Call) for s in walk(steps)) else steps
     return None
+
+
+def _in_registers(region: Region, node: Node) -> list[Step] | None:
+    """A loop or branch as a graph of its own, where it fits into registers."""
+    values = [x for x in dict.fromkeys(node.parents)]
+    inputs = {x: symbol(x.spec)._node for x in values}
+    twin = Node(
+        node.op, tuple(inputs[x] if isinstance(x, Node) else x for x in node.inputs or ()), node.params, None, node.like
+    )
+    results = region.results(node)
+    picked = [i for i, view in enumerate(results) if view is not None]
+    picks = [Node(PICK, (twin,), {"index": i}, None, node.like[i]) for i in picked]
+    graph = Graph([inputs[x] for x in values], picks)
+    if not fits(graph, region.target):
+        return None
+    return _inside(region, graph, [region.view_of(x) for x in values], [results[i] for i in picked])
 
 
 def _inside(region: Region, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> list[Step]:

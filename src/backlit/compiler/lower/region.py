@@ -26,6 +26,7 @@ from ..kernels.kernel import Kernel
 from ..kernels.pool import PoolBackward, PoolForward
 from ..kernels.rows import DEAR, Rows
 from ..kernels.space import simplified
+from ..kernels.tiny import Tiny, fits
 from ..kernels.views import Buffer, View, contiguous
 from .aliases import cut, is_movement
 from .assign import Assignments
@@ -58,6 +59,9 @@ class Region:
     def __init__(self, context: Context, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> None:
         self.context, self.graph = context, _with_constants(graph)
         self.target = context.target
+        if fits(graph, self.target):
+            self.steps: list[Step] = [self._tiny(graph, given, wanted)]
+            return
         self.storage = Storage(self.graph, context.names, given, context.target)
         self.grouping = Grouping(self.graph, self.storage)
         self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
@@ -66,10 +70,17 @@ class Region:
         self.kept = self._kept()
         self._recompute()
         self._prune()
-        self.steps: list[Step] = []
+        self.steps = []
         for group in self.grouping.ordered():
             self.steps += self._lowered(group)
         self.steps += [Run(k) for k in self.assignments.copies(self)]
+
+    def _tiny(self, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> Run:
+        """One kernel for a graph that fits into registers."""
+        writes = [(i, view) for i, view in enumerate(wanted) if view is not None]
+        kernel = Tiny(graph, dict(zip(graph.inputs, given, strict=True)), writes, self.target)
+        kernel.name = self.context.names.unique("tiny")
+        return Run(kernel)
 
     # --- what is kept in memory --------------------------------------------------------------------
 

@@ -1,0 +1,123 @@
+"""The way from Python into a native plan: a function written for the plan, line by line, so that a call costs little.
+
+Numbers go to places that the plan keeps; of arrays only the address is taken. A result goes to memory that an earlier
+call handed out if nobody holds that any more, and so is in the caches and needs no page from the system.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..runtime.memory import aligned, data_pointer
+from .kernels.views import View
+
+#: What `sys.getrefcount` says of an array that only the list of rooms and the asking function hold.
+_FREE = 3
+
+
+class Entry:
+    """One native function of a plan, and which of its pointers change from call to call.
+
+    Attributes:
+        run: takes the address of the table.
+        table: the pointers.
+        inputs, outputs: (place in the table, number of the input or output).
+    """
+
+    def __init__(self, run: Callable[[int], None], size: int) -> None:
+        self.run = run
+        self.table = np.zeros(size, np.uintp)
+        self.inputs: list[tuple[int, int]] = []
+        self.outputs: list[tuple[int, int]] = []
+
+
+def written(
+    program: Sequence[Any], inputs: Sequence[View], outputs: Sequence[View | None], constants: Sequence[Any],
+    donated: dict[int, int], compute: Callable[[Any, Sequence[Any], Sequence[Any]], None],
+    after: Callable[[], None] | None, lock: Any,
+) -> Callable[[Sequence[Any]], list[Any]]:  # fmt: skip
+    """The function from input values to output values.
+
+    Args:
+        program: entries, and steps that `compute(step, inputs, outputs)` does.
+        inputs, outputs: the views of arguments and results; None for a result that is a constant.
+        constants: what such results are.
+        donated: output number -> number of the input in whose memory it is.
+        after: called after each run, to raise what the native code could not.
+    """
+    names: dict[str, Any] = {
+        "ndarray": np.ndarray, "contiguous": np.ascontiguousarray, "pointer": data_pointer, "count": sys.getrefcount,
+        "compute": compute, "acquire": lock.acquire, "release": lock.release, "after": after,
+    }  # fmt: skip
+    head: list[str] = []
+    body: list[str] = []
+    dynamic = {i for e in program if isinstance(e, Entry) for _, i in e.inputs}
+    calls = any(not isinstance(e, Entry) for e in program)
+    if inputs:
+        head.append(f"{', '.join(f'v{i}' for i in range(len(inputs)))}, = values")
+    for i, view in enumerate(inputs):
+        if not view.shape:
+            names[f"s{i}"] = np.zeros((), np.dtype(view.buffer.code))
+            body += [f"s{i}[()] = v{i}", f"v{i} = s{i}"]
+        elif i in dynamic or calls or i in donated.values():
+            head.append(f"if v{i}.__class__ is not ndarray or not v{i}.flags.c_contiguous: v{i} = contiguous(v{i})")
+    rooms: list[Any] = []
+    names["rooms"] = rooms
+    for i, view in enumerate(outputs):
+        if view is None:
+            names[f"r{i}_"] = constants[i]
+            body.append(f"r{i} = r{i}_")
+        elif i in donated:
+            body.append(f"r{i} = v{donated[i]}")
+        elif not view.shape:
+            names[f"r{i}_"] = np.zeros((), np.dtype(view.buffer.code))
+            body.append(f"r{i} = r{i}_")
+        else:
+            names[f"room{i}"] = _maker(view)
+            rooms.append(names[f"room{i}"]())
+            n = len(rooms) - 1
+            body += [f"r{i} = rooms[{n}]", f"if count(r{i}) != {_FREE}: r{i} = rooms[{n}] = room{i}()"]
+    values, results = (f"({''.join(f'{x}{i}, ' for i in range(len(xs)))})" for x, xs in (("v", inputs), ("r", outputs)))
+    for n, step in enumerate(program):
+        if not isinstance(step, Entry):
+            names[f"step{n}"] = step
+            body.append(f"compute(step{n}, {values}, {results})")
+            continue
+        names[f"t{n}"], names[f"run{n}"] = memoryview(step.table), step.run
+        for slot, i in step.inputs:
+            if inputs[i].shape:
+                body.append(f"t{n}[{slot}] = pointer(v{i})")
+            else:
+                step.table[slot] = data_pointer(names[f"s{i}"])
+        for slot, i in step.outputs:
+            view = outputs[i]
+            if view is not None and not view.shape:
+                step.table[slot] = data_pointer(names[f"r{i}_"])
+            else:
+                body.append(f"t{n}[{slot}] = pointer(r{i})")
+        body.append(f"run{n}({data_pointer(step.table)})")
+    if after is not None:
+        body.append("after()")
+    given = ", ".join(f"r{i}[()]" if v is not None and not v.shape else f"r{i}" for i, v in enumerate(outputs))
+    body.append(f"return [{given}]")
+    lines = [
+        "def call(values):", *(f"    {line}" for line in head), "    acquire()", "    try:",
+        *(f"        {line}" for line in body), "    finally:", "        release()", "",
+    ]  # fmt: skip
+    exec(compile("\n".join(lines), "<call of a plan>", "exec"), names)
+    return names["call"]
+
+
+def _maker(view: View) -> Callable[[], np.ndarray[Any, Any]]:
+    """What makes new memory for a result, at a multiple of a cache line."""
+    dtype, shape = np.dtype(view.buffer.code), view.shape
+
+    def make() -> np.ndarray[Any, Any]:
+        room = aligned(int(np.prod(shape)) * dtype.itemsize)
+        return np.ndarray(shape, dtype, room)
+
+    return make
