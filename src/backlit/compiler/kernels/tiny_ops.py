@@ -16,8 +16,9 @@ from .tiny_values import Base, Layout, Ref, ask, chosen, distinct, is_start, lan
 #: Ops of about one instruction; it is cheaper to compute one twice than to shuffle its result.
 CHEAP = {
     "add", "subtract", "multiply", "guarded_multiply", "square", "negative", "abs", "minimum", "maximum", "relu",
-    "sign", "copysign", "where", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "logical_and",
-    "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert", "astype",
+    "sign", "copysign", "where", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan",
+    "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "bitwise_invert", "astype",
 }  # fmt: skip
 #: Ops of one long instruction.
 LONG = {"divide", "sqrt", "reciprocal", "floor_divide", "remainder"}
