@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from ...graph.node import Node
 from ..codegen.emitter import Emitter
@@ -13,7 +13,7 @@ from ..codegen.values import Ix, Val, code_of, size_of
 from ..codegen.writer import Target
 from .body import Body, load
 from .contract_micro import dots_tile, gathered, greatest, least, outer_tile
-from .contract_pack import pack_columns, pack_panels, pack_rows, row_of
+from .contract_pack import pack_panels, pack_tiles, row_of
 from .contract_plan import WORTH, plan
 from .kernel import Kernel, pointer
 from .views import View
@@ -24,7 +24,8 @@ PRIVATE = "%private"
 class Contraction(Kernel):
     """The product of `lhs` (*batch, m, k) and `rhs` (*batch, k, n), and `body` on its results.
 
-    Where the result has a single column, or is kept column by column, the transposed product is computed.
+    Where the result has a single column, or is kept column by column, the transposed product is computed. A batch of
+    left matrices with one right matrix is one tall left matrix, if everything lies so.
 
     Args:
         node: the graph's product; `body` gets its value.
@@ -36,6 +37,7 @@ class Contraction(Kernel):
 
     def __init__(self, node: Node, lhs: View, rhs: View, body: Body, target: Target, threads: int) -> None:
         self.name = node.op.name
+        lhs, rhs, body = _merged(lhs, rhs, body)
         self.node, self.body, self.target = node, body, target
         self.nodes = (node, *body.nodes)
         written = [v.buffer for views in body.writes.values() for v in views]
@@ -76,12 +78,9 @@ class Contraction(Kernel):
         p, lanes = self.plan, self.target.lanes(self.code)
         along = -(-p.deep // lanes) * lanes
         self.panel_slot = along * p.panels.width
-        self.row_stride = along + lanes if along * size_of(self.code) % 128 == 0 else along
         self.tile_slot = along * p.rows.height
         rhs = p.width * self.panel_slot if p.pack_rhs else 0
-        lhs = {"": 0, "rows": p.tiles * p.rows.height * self.row_stride, "columns": p.tiles * self.tile_slot}[
-            p.pack_lhs
-        ]
+        lhs = p.chunk * self.tile_slot if p.pack_lhs else 0
         sums = p.tiles * p.rows.height * p.width * p.panels.width if self._in_blocks else 0
         self.lhs_at, self.sums_at = rhs, rhs + -(-lhs // lanes) * lanes
         self.private = (self.sums_at + sums) * size_of(self.code)
@@ -124,8 +123,10 @@ class Contraction(Kernel):
         with k.loop(0, self._deep, self.plan.deep) as at:
             part = at, least(k, at + self.plan.deep, self._deep)
             self._pack_rhs(k, batch, *panels, *part)
-            self._pack_lhs(k, batch, *tiles, *part)
-            self._block(k, batch, tiles, panels, *part, self._accumulate(tiles[0], panels[0]))
+            with k.loop(*tiles, self.plan.chunk) as first:
+                chunk = first, least(k, first + self.plan.chunk, tiles[1])
+                self._pack_lhs(k, batch, *chunk, *part)
+                self._block(k, batch, chunk, panels, *part, self._accumulate(tiles[0], panels[0]))
         self._finish_block(k, batch, tiles, panels)
 
     def _batch_index(self, k: Emitter, matrix: Ix) -> tuple[Ix, ...]:
@@ -145,11 +146,9 @@ class Contraction(Kernel):
             pack_panels(k, self.rhs, batch, panels, first, last, low, high, PRIVATE, 0, self.panel_slot)
 
     def _pack_lhs(self, k: Emitter, batch: Sequence[Ix], first: Ix, last: Ix, low: Ix, high: Ix) -> None:
-        rows, at = self.plan.rows, self.lhs_at
-        if self.plan.pack_lhs == "rows":
-            pack_rows(k, self.lhs, batch, rows, first, last, low, high, PRIVATE, at, self.row_stride)
-        elif self.plan.pack_lhs:
-            pack_columns(k, self.lhs, batch, rows, first, last, low, high, PRIVATE, at, self.tile_slot)
+        if self.plan.pack_lhs:
+            rows = self.plan.rows
+            pack_tiles(k, self.lhs, batch, rows, first, last, low, high, PRIVATE, self.lhs_at, self.tile_slot)
 
     def _block(
         self, k: Emitter, batch: Sequence[Ix], tiles: tuple[Ix, Ix], panels: tuple[Ix, Ix], low: Ix, high: Ix,
@@ -166,8 +165,8 @@ class Contraction(Kernel):
                             self._dots(k, batch, row, column, height, width)
                             continue
                         lanes = self._vectors(width)
-                        lhs = self._lhs_operand(k, batch, row, t - tiles[0], row_of(k, p.rows, tiles[0]), low)
-                        rhs = self._rhs_operand(k, batch, column, panel - panels[0], lanes, low)
+                        lhs = self._lhs_operand(k, batch, row, t - tiles[0], low)
+                        rhs = self._rhs_operand(k, batch, column, panel - panels[0], width, low)
                         deep = self._deep
                         sums = outer_tile(k, self.code, lanes, height, low, high, deep, lhs, rhs)
                         finish(k, batch, row, column, width, sums)
@@ -184,9 +183,7 @@ class Contraction(Kernel):
 
     # --- operands ----------------------------------------------------------------------------------
 
-    def _lhs_operand(
-        self, k: Emitter, batch: Sequence[Ix], row: Ix, tile: Ix, start: Ix, low: Ix
-    ) -> Callable[[int, Ix], Val]:
+    def _lhs_operand(self, k: Emitter, batch: Sequence[Ix], row: Ix, tile: Ix, low: Ix) -> Callable[[int, Ix], Val]:
         code = self.lhs.buffer.code
         if not self.plan.pack_lhs:
             step = self.lhs.strides[-2]
@@ -196,24 +193,19 @@ class Contraction(Kernel):
                 return k.cast(k.load(pointer(self.lhs.buffer), place, code, fixed=True), self.code)
 
             return plain
-        if self.plan.pack_lhs == "rows":
-            base, along, across = (row - start) * self.row_stride + self.lhs_at, 1, self.row_stride
-        else:
-            base, along, across = tile * self.tile_slot + self.lhs_at, self.plan.rows.height, 1
-        return lambda r, at: k.load(PRIVATE, base + (at - low) * along + r * across, code)
+        base, height = tile * self.tile_slot + self.lhs_at, self.plan.rows.height
+        return lambda r, at: k.load(PRIVATE, base + (at - low) * height + r, code)
 
     def _rhs_operand(
-        self, k: Emitter, batch: Sequence[Ix], column: Ix, panel: Ix, lanes: Sequence[int], low: Ix
+        self, k: Emitter, batch: Sequence[Ix], column: Ix, panel: Ix, width: int, low: Ix
     ) -> Callable[[int, Ix], Val]:
-        code, wide = self.rhs.buffer.code, self.target.lanes(self.code)
+        code, wide, lanes = self.rhs.buffer.code, self.target.lanes(self.code), self._vectors(width)
         if self.plan.pack_rhs:
             base, row = panel * self.panel_slot, wide * len(lanes)
             return lambda q, at: k.load(PRIVATE, base + (at - low) * row + q * wide, code, lanes[q])
-        end = self.rhs.shape[-1] % self.plan.panels.width
-        short = end % wide if lanes[-1] == wide and len(lanes) == -(-end // wide) else 0
 
         def plain(q: int, at: Ix) -> Val:
-            mask = self._mask(k, lanes[q], short) if short and q == len(lanes) - 1 else None
+            mask = self._mask(k, lanes[q], width - q * wide)
             value = load(k, self.rhs, (*batch, at, column + q * wide), lanes[q], mask=mask, fixed=True)
             return k.cast(value, self.code)
 
@@ -316,6 +308,21 @@ def _name(node: Node) -> str:
 def _turned(view: View) -> View:
     axes = list(range(len(view.shape)))
     return view.permuted([*axes[:-2], axes[-1], axes[-2]])
+
+
+def _merged(lhs: View, rhs: View, body: Body) -> tuple[View, View, Body]:
+    """The batch as rows of one matrix, if all share the right operand; otherwise as it was."""
+    batch, (m, deep), n = lhs.shape[:-2], lhs.shape[-2:], rhs.shape[-1]
+    if not batch or any(s and size > 1 for s, size in zip(rhs.strides[:-2], batch, strict=True)):
+        return lhs, rhs, body
+    rows = math.prod(batch) * m
+    tall = lhs.reshaped((rows, deep))
+    reads = {node: v.reshaped((rows, n)) for node, v in body.reads.items()}
+    writes = {node: [v.reshaped((rows, n)) for v in views] for node, views in body.writes.items()}
+    if tall is None or None in reads.values() or any(None in views for views in writes.values()):
+        return lhs, rhs, body
+    one = rhs._replace(shape=rhs.shape[-2:], strides=rhs.strides[-2:])
+    return tall, one, Body(body.nodes, cast(Any, reads), cast(Any, writes), body.shown)
 
 
 def _single(lhs: View, rhs: View) -> tuple[View, View]:

@@ -63,25 +63,7 @@ def _turn(
             k.store(to, place + (row - low + r) * (vectors * lanes) + q * lanes, value)
 
 
-def pack_rows(
-    k: Emitter, view: View, batch: Sequence[Any], rows: Cut, first: Any, last: Any, low: Ix, high: Ix,
-    to: str, at: int, stride: int,
-) -> None:  # fmt: skip
-    """Copy the tiles from `first` to `last` of the left operand, columns `low` to `high`, row by row.
-
-    Rows that lie a power of two apart would push one another out of the cache; here they are `stride` apart.
-    """
-    code = view.buffer.code
-    lanes = k.target.lanes(code)
-    start = row_of(k, rows, first)
-    deep = view.shape[-1]
-    with k.loop(start, row_of(k, rows, last)) as row, k.loop(low, high, lanes) as column:
-        mask = None if deep % lanes == 0 else k.lanes_below(high - column, lanes)
-        value = load(k, view, (*batch, row, column), lanes, mask=mask, fixed=True)
-        k.store(to, (row - start) * stride + (column - low) + at, value)
-
-
-def pack_columns(
+def pack_tiles(
     k: Emitter, view: View, batch: Sequence[Any], rows: Cut, first: Any, last: Any, low: Ix, high: Ix,
     to: str, at: int, slot: int,
 ) -> None:  # fmt: skip

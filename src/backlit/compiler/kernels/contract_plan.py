@@ -10,10 +10,14 @@ from ..codegen.writer import Target
 from .contract_tile import Cut, Panels, dots_tile, tile
 from .views import View
 
-#: Bytes of the caches of a core that blocks are made for: the first level, and what may be counted on of the second.
-FIRST, SECOND = 32 << 10, 512 << 10
-#: Columns packed at once must not exceed this (they lie in the third level); longer sums than DEEP are cut.
-PACKED, DEEP = 4 << 20, 2048
+#: Bytes of a block of the left operand, which should stay in the second level beside a panel of the right one.
+BLOCK = 128 << 10
+#: Bytes of columns packed at once, and of a left operand that may be read again for each panel, from the third level.
+PACKED, READ_AGAIN = 4 << 20, 4 << 20
+#: Sums longer than this are cut: panels must stay in the second level, and errors should not grow with k.
+DEEP = 2048
+#: Bytes of sums that wait for the rest of k.
+SUMS = 2 << 20
 #: Multiply-adds below which another thread costs more than it brings.
 WORTH = 25_000
 
@@ -28,8 +32,9 @@ class Plan(NamedTuple):
         rows, panels: the cut into tiles.
         along_k: are the lanes along k? Else they are along the columns.
         tiles, width: tiles and panels of a block.
+        chunk: how many tiles are packed, and go over a panel, at a time.
         deep: how much of k is summed in registers at a time.
-        pack_lhs: how the left operand is packed: "" not at all, "rows", or "columns" (for one that lies by columns).
+        pack_lhs: is the left operand packed?
         pack_rhs: is the right operand packed?
     """
 
@@ -38,8 +43,9 @@ class Plan(NamedTuple):
     along_k: bool
     tiles: int
     width: int
+    chunk: int
     deep: int
-    pack_lhs: str
+    pack_lhs: bool
     pack_rhs: bool
 
     @property
@@ -59,25 +65,39 @@ def plan(lhs: View, rhs: View, code: str, target: Target, threads: int) -> Plan:
     fast = code[0] == "f" and lhs.buffer.code == rhs.buffer.code == code
     if fast and _dots(m, deep, lanes, lhs, rhs):
         rows, panels = dots_tile(m, n, code, target)
-        return Plan(rows, panels, True, 1, 1, deep, "", False)
-    rows, panels = tile(m, n, deep, code, target)
+        return Plan(rows, panels, True, 1, 1, 1, deep, False, False)
+    highest = _rows_at_once(lhs, size_of(code))
+    rows, panels = tile(m, n, deep, code, target, highest, batch, threads)
     if not fast:
-        return Plan(rows, panels, False, 1, 1, deep, "", False)
+        return Plan(rows, panels, False, 1, 1, 1, deep, False, False)
     size = size_of(code)
     blocks = -(-deep // DEEP)
     at_once = deep if blocks == 1 else -(-deep // (blocks * lanes)) * lanes
-    pack_rhs = _rhs_packed(rhs, rows.tiles, size)
-    pack_lhs = _lhs_packed(lhs, panels.number, size)
+    pack_rhs = _rhs_packed(rhs, at_once, rows.tiles, size)
+    pack_lhs = _lhs_packed(lhs, at_once, panels.number, size)
     tiles = width = 1
     if batch >= 2 * threads:
         tiles, width = rows.tiles, panels.number
-    elif blocks > 1 or (pack_lhs and pack_rhs):
-        tiles, width = rows.tiles, -(-panels.number // threads)
-    elif pack_lhs:
-        width = panels.number
+    elif blocks > 1 or (pack_lhs and pack_rhs) or m * deep * size > READ_AGAIN:
+        tiles, width = rows.tiles, panels.number
+        if _unevenness(panels.number, threads) <= _unevenness(rows.tiles, threads):
+            width = -(-panels.number // threads)
+        else:
+            tiles = -(-rows.tiles // threads)
+    elif pack_lhs:  # as many tiles as use whole lines of the cache
+        tiles, width = min(max(1, 64 // (rows.height * size)), -(-rows.tiles // threads)), panels.number
     width = max(1, min(width, PACKED // (at_once * panels.width * size)))
-    tiles = max(1, min(tiles, SECOND // (at_once * rows.height * size)))
-    return Plan(rows, panels, False, tiles, width, at_once, pack_lhs, pack_rhs)
+    chunk = max(1, min(tiles, BLOCK // (at_once * rows.height * size)))
+    if blocks > 1:
+        tiles = max(chunk, min(tiles, SUMS // (rows.height * width * panels.width * size)))
+    else:
+        tiles = chunk = -(-tiles // -(-tiles // chunk))
+    return Plan(rows, panels, False, tiles, width, chunk, at_once, pack_lhs, pack_rhs)
+
+
+def _unevenness(parts: int, threads: int) -> float:
+    """The largest share of a thread, against an equal one."""
+    return -(-parts // threads) * threads / parts
 
 
 def _dots(m: int, deep: int, lanes: int, lhs: View, rhs: View) -> bool:
@@ -87,17 +107,32 @@ def _dots(m: int, deep: int, lanes: int, lhs: View, rhs: View) -> bool:
     return m <= 4 * lanes and 4 * m < deep
 
 
-def _rhs_packed(rhs: View, tiles: int, size: int) -> bool:
+def _rows_at_once(lhs: View, size: int) -> int:
+    """How many rows the first level can hold beside each other: those a power of two apart share a few places."""
+    across, along = (abs(s) * size for s in lhs.strides[-2:])
+    return 64 if across < along else 8 * _places(across, 4 << 10)
+
+
+def _rhs_packed(rhs: View, deep: int, tiles: int, size: int) -> bool:
     if rhs.strides[-1] != 1:
         return rhs.shape[-1] > 1
-    step = abs(rhs.strides[-2]) * size
-    return tiles >= 4 and step >= 2048
+    step = rhs.strides[-2] * size
+    return (tiles >= 8 and _scattered(step, deep)) or (tiles >= 32 and deep > 8 * _places(step, 4 << 10))
 
 
-def _lhs_packed(lhs: View, panels: int, size: int) -> str:
-    step, along = lhs.strides[-2:]
-    if panels < 3:
-        return ""
-    if along == 1:
-        return "rows" if abs(step) * size % 2048 == 0 else ""
-    return "columns" if step == 1 and abs(along) * size >= 1024 else ""
+def _lhs_packed(lhs: View, deep: int, panels: int, size: int) -> bool:
+    across, along = lhs.strides[-2:]
+    return panels >= 3 and across == 1 and along != 1 and _scattered(along * size, deep)
+
+
+def _scattered(step: int, lines: int) -> bool:
+    """Do lines of memory that lie `step` bytes apart push one another out of the second level, or take too many pages?
+
+    That level has 16 places for lines at the same address modulo 64 KiB; half of them may be counted on.
+    """
+    return lines > 8 * _places(step, 64 << 10) or lines * min(abs(step), 4096) > 2 << 20
+
+
+def _places(step: int, period: int) -> int:
+    """How many different addresses modulo `period` lie `step` bytes apart."""
+    return period // math.gcd(step, period)

@@ -9,9 +9,9 @@ from ..codegen.writer import Target
 #: Independent sums that a core must have in flight: two fused multiply-adds start in each cycle and take four.
 IN_FLIGHT = 8
 #: Cycles of a tile outside its inner loop, and per accumulator: zeroing, the epilogue, the branches.
-TILE_COST, ACCUMULATOR_COST = 14, 1.5
+TILE_COST, ACCUMULATOR_COST = 25, 1.5
 #: What one more version of the inner loop must gain, for the text that it adds.
-VERSION_COST = 0.02
+VERSION_COST = 0.04
 
 
 class Cut(NamedTuple):
@@ -54,7 +54,9 @@ class Panels(NamedTuple):
         return [v for v in found if v[1] < v[2]]
 
 
-def tile(m: int, n: int, k: int, code: str, target: Target) -> tuple[Cut, Panels]:
+def tile(
+    m: int, n: int, k: int, code: str, target: Target, most: int = 64, batch: int = 1, threads: int = 1
+) -> tuple[Cut, Panels]:
     """Rows and panels of the cheapest tile for an m × k by k × n product with the lanes along n.
 
     In a step of the inner loop a tile of h rows and v vectors takes h·v multiply-adds, and loads h numbers (each
@@ -63,7 +65,7 @@ def tile(m: int, n: int, k: int, code: str, target: Target) -> tuple[Cut, Panels
     lanes = target.lanes(code)
     best: tuple[float, Cut, Panels] | None = None
     for v in range(1, min(8, -(-n // lanes)) + 1):
-        for highest in range(1, max(1, (target.vector_registers - v - 1) // v) + 1):
+        for highest in range(1, max(1, min(most, (target.vector_registers - v - 1) // v)) + 1):
             rows, panels = Cut.of(m, highest), Panels(n, v * lanes)
             if rows.height != highest and highest != 1:
                 continue
@@ -73,6 +75,8 @@ def tile(m: int, n: int, k: int, code: str, target: Target) -> tuple[Cut, Panels
                     w = -(-width // lanes)
                     step = max(h * w, h + w) / 2
                     cost += (t1 - t0) * (p1 - p0) * (k * step + TILE_COST + ACCUMULATOR_COST * h * w)
+            units = rows.tiles * panels.number * batch
+            cost *= -(-units // threads) * threads / units
             cost *= 1 + VERSION_COST * (len(rows.versions) * len(panels.versions) - 1)
             if best is None or cost < best[0]:
                 best = cost, rows, panels
@@ -82,18 +86,10 @@ def tile(m: int, n: int, k: int, code: str, target: Target) -> tuple[Cut, Panels
 
 def dots_tile(m: int, n: int, code: str, target: Target) -> tuple[Cut, Panels]:
     """Rows and panels for a product with the lanes along k: every result of a tile has an accumulator of its own."""
-    room = target.vector_registers - 4
-    if m == 1:
-        return Cut.of(1, 1), Panels(n, min(_power(n), target.lanes(code), _below(room)))
-    width = min(_power(n), 4)
-    return Cut.of(m, max(1, min(room - width, 16 if room > 16 else 12) // width)), Panels(n, width)
+    width = min(_power(n), 4, target.lanes(code))
+    return Cut.of(m, min(4, (target.vector_registers - width - 1) // width)), Panels(n, width)
 
 
 def _power(n: int) -> int:
     """The smallest power of two that is no less than n."""
     return 1 << (n - 1).bit_length()
-
-
-def _below(n: int) -> int:
-    """The largest power of two that is no more than n."""
-    return 1 << (n.bit_length() - 1)
