@@ -17,7 +17,7 @@ from ..base.config import config, recording
 from ..base.dtypes import WEAK
 from ..base.trees import children
 from ..graph.node import caller
-from ..graph.tensor import Tensor
+from ..graph.tensor import Tensor, wrap
 from .donation import Spent, spared
 from .ends import Computed, Constant, Given
 from .signature import Call, Leaf, Parameters, static_fields
@@ -30,10 +30,17 @@ Short = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
 def written(
-    call: Call, trace: Trace, run: Callable[[Sequence[Any]], Sequence[Any]], parameters: Parameters, name: str
-) -> Short:
-    """The function `(args, kwargs) -> result` for calls of the form of this one."""
-    return _Writer(call, trace, run, parameters, name).function
+    call: Call, trace: Trace, run: Callable[[Sequence[Any]], Sequence[Any]],
+    on_tape: Callable[[Sequence[Tensor], Any], Any], parameters: Parameters, name: str,
+) -> Short:  # fmt: skip
+    """The function `(args, kwargs) -> result` for calls of the form of this one.
+
+    Args:
+        run: the plan.
+        on_tape: takes the place of the plan where something is being differentiated: from the inputs as Tensors
+            and what `recording` holds to the result.
+    """
+    return _Writer(call, trace, run, on_tape, parameters, name).function
 
 
 def form_of(call: Call) -> tuple[Any, ...]:
@@ -42,17 +49,22 @@ def form_of(call: Call) -> tuple[Any, ...]:
 
 
 class _Writer:
-    def __init__(self, call: Call, trace: Trace, run: Any, parameters: Parameters, name: str) -> None:
+    def __init__(
+        self, call: Call, trace: Trace, run: Any, on_tape: Any, parameters: Parameters, name: str
+    ) -> None:  # fmt: skip
         self.leaves = iter(enumerate(call.leaves))
         #: Arrays of the caller's own, which must not become the value of a Tensor.
         self.lent = {i for i, x in enumerate(call.leaves) if isinstance(x.given, np.ndarray) and not x.donated}
         self.trace = trace
         self.names: dict[str, Any] = {
             "MISS": MISS, "Tensor": Tensor, "new": object.__new__, "ndarray": np.ndarray, "run": run, "spared": spared,
-            "config": config.get, "recording": recording.get, "Spent": Spent, "caller": caller,
+            "config": config.get, "recording": recording.get, "Spent": Spent, "caller": caller, "on_tape": on_tape,
+            "wrap": wrap,
         }  # fmt: skip
         self.lines: list[str] = []
         self.donors: list[str] = []
+        #: For each input that is given as a Tensor, the name of that.
+        self.tensors: dict[int, str] = {}
         settings = config.get()
         dtype, native = self.constant(settings.default_dtype), self.constant(settings.native)
         kwargs = f"tuple(kwargs) != {tuple(call.kwargs)!r}" if call.kwargs else "kwargs"
@@ -73,6 +85,7 @@ class _Writer:
         for i, tensor in enumerate(trace.captured, len(call.leaves)):
             self.lines.append(f"a{i}_ = {self.constant(tensor)}")
             self.tensor(f"a{i}_", i, trace.graph.inputs[i])
+        self.tape()
         for i, leaf in enumerate(call.leaves):
             if leaf.donated:
                 self.lines.append(f"v{i} = spared(v{i})" if isinstance(leaf.given, Tensor) else f"v{i} = v{i}.copy()")
@@ -148,7 +161,8 @@ class _Writer:
 
     def tensor(self, place: str, i: int, spec: Any, kind: type = Tensor) -> None:
         known = "Tensor" if kind is Tensor else self.constant(kind)
-        self.must(f"{place}.__class__ is {known}", f"({place}.node is None or not recording())")
+        self.must(f"{place}.__class__ is {known}")
+        self.tensors[i] = place
         self.lines.append(f"v{i} = {place}.value")
         self.value(i, spec)
 
@@ -163,6 +177,17 @@ class _Writer:
             self.lines.append(f"if {v}.__class__ is not {self.constant(spec.dtype.type)}:")
             self.lines.append(f"    if not ({' and '.join(array)}): return MISS")
             self.lines.append(f"    {v} = {v}[()]")
+
+    def tape(self) -> None:
+        """Where an input is being differentiated, the result must be so too."""
+        tracked = " or ".join(f"{place}.node is not None" for place in self.tensors.values())
+        if not tracked:
+            return
+        if self.donors:
+            self.must(f"not ({tracked}) or not recording()")
+            return
+        inputs = [self.tensors.get(i, f"wrap(v{i})") for i in range(len(self.trace.graph.inputs))]
+        self.lines.append(f"if ({tracked}) and (origin := recording()): return on_tape([{', '.join(inputs)}], origin)")
 
     def run_plan(self) -> None:
         outputs = [f"o{k}" for k in range(len(self.trace.graph.outputs))]

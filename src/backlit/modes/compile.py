@@ -162,13 +162,12 @@ class Compiled:
         special = None if call.symbolic else self._specialised(call)
         if special is None:
             return self._function(*args, **kwargs)
-        if recording.get() and (special.trace.captured or any(map(_tracked, call.leaves))):
-            if donor := next((x.path for x in call.leaves if x.donated and _tracked(x)), None):
-                raise GradientError(
-                    f"{self._name}: {donor} is donated and requires grad, but what has been overwritten cannot be "
-                    "differentiated. Call it inside `with bl.no_grad():`, or give t.detach()."
-                )
-            return recorded(special.op, special.trace, call)
+        donor = next((x.path for x in call.leaves if x.donated and _tracked(x)), None)
+        if donor is not None and recording.get():
+            raise GradientError(
+                f"{self._name}: {donor} is donated and requires grad, but what has been overwritten cannot be "
+                "differentiated. Call it inside `with bl.no_grad():`, or give t.detach()."
+            )
         return self._written_for(special, call)(call.args, call.kwargs)
 
     def _specialised(self, call: Call) -> _Specialised | None:
@@ -189,7 +188,8 @@ class Compiled:
             key = (call.key, form_of(call))
             short = special.written.get(key)
             if short is None:
-                short = written(call, special.trace, special.plan, self._parameters, self._name)
+                on_tape = lambda inputs, origin: recorded(special.op, special.trace, inputs, origin)
+                short = written(call, special.trace, special.plan, on_tape, self._parameters, self._name)
                 special.written[key] = short
             self._short = (short, *[s for s in self._short if s is not short][: _TRIED - 1])
         return short

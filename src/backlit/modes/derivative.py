@@ -11,15 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..autodiff.functions import vjp
-from ..base.config import recording
 from ..base.dtypes import FLOAT
 from ..base.trees import rebuild
 from ..graph.bind import record
 from ..graph.graph import Graph
 from ..graph.opdef import OpDef
-from ..graph.tensor import Tensor, as_value, wrap
+from ..graph.tensor import Tensor, wrap
 from .ends import Computed, Constant, Given
-from .signature import Call
 from .trace import Trace
 
 
@@ -74,19 +72,13 @@ def op_of(
     )  # fmt: skip
 
 
-def recorded(op: OpDef, trace: Trace, call: Call) -> Any:
-    """The result of a call, with a node on the tape from which the derivative goes on."""
-    inputs = [x.given if isinstance(x.given, Tensor) else wrap(as_value(x.given, x.spec.dtype)) for x in call.leaves]
-    inputs += trace.captured
-    values = [t.value for t in inputs]
+def recorded(op: OpDef, trace: Trace, inputs: Sequence[Tensor], origin: Any) -> Any:
+    """The result of a call on these inputs, with a node on the tape from which the derivative goes on."""
     out: Any = ()
     if trace.graph.outputs:
-        out = op.eval(*values)
-        if any(t.node is not None for t in inputs):
-            out = record(op, inputs, values, {}, out, recording.get())
-        else:
-            out = tuple(map(wrap, out))
-    leaves = []
+        values = [t.value for t in inputs]
+        out = record(op, inputs, values, {}, op.eval(*values), origin)
+    leaves: list[Any] = []
     for end in trace.ends:
         if isinstance(end, Computed):
             leaves.append(out[end.output])
