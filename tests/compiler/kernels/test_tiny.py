@@ -18,6 +18,7 @@ from backlit.compiler.kernels.views import Buffer, View
 from backlit.compiler.pipeline import run
 from backlit.graph.closure import close
 from backlit.graph.graph import Graph
+from backlit.graph.node import Node
 from backlit.graph.opdef import OPS
 from tests.compiler.running import WIDE, Runner
 from tests.programs import Ours, Program
@@ -75,8 +76,8 @@ class Native:
         self.graph = graph
         self.inputs = [Buffer(f"x{i}", code_of(n.dtype), int(np.prod(n.shape)), "input") for i, n in
                        enumerate(graph.inputs)]  # fmt: skip
-        ends = [(tuple(np.shape(o)) if isinstance(o, (int, float)) else o.shape, np.dtype(o.dtype)) for o in
-                graph.outputs]  # fmt: skip
+        ends = [x if isinstance(x, Node) else np.asarray(x) for x in graph.outputs]
+        ends = [(tuple(x.shape), np.dtype(x.dtype)) for x in ends]
         self.outputs = [Buffer(f"y{i}", code_of(d), int(np.prod(s)), "output") for i, (s, d) in enumerate(ends)]
         if donate:
             self.outputs = self.inputs[: len(self.outputs)]
