@@ -500,9 +500,8 @@ class Writer:
 
     def _extreme(self, better: str, name: str, short: str, a: Any, b: Any) -> Val:
         a, b = self.together(a, b)
-        if a.code[0] == "f":  # a where it is NaN or better; else b, which may be NaN itself
-            first = self.pure(f"fcmp u{better} {a.type} {a.name}, {b.name}", "b1", a.lanes, (a, b))
-            return self.select(first & ~self.is_nan(b) | self.is_nan(a), a, b)
+        if a.code[0] == "f":  # a where it is NaN; else the better one, which is b where that is NaN: three instructions
+            return self.select(self.is_nan(a), a, self.select(self.compare(better, a, b), a, b))
         if a.code == "b1":
             return self.bitwise("and" if short == "min" else "or", a, b)
         return self.call(f"llvm.{'u' if a.code[0] == 'u' else 's'}{short}.{_overload(a)}", a.code, a.lanes, a, b)
