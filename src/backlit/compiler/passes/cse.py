@@ -65,7 +65,8 @@ def _input_key(x: Any, beside: Any, numbers: Mapping[Node, int] | None) -> Hasha
         return x if numbers is None else numbers[x]
     if type(x) in WEAK:
         # 2 and 2.0 are the same beside floats; repr tells 0.0 from -0.0.
-        return type(x), repr(float(x) if beside is not None and beside.char in FLOAT and type(x) is int else x)
+        whole = type(x) is int and abs(x) < 1 << 53 and beside is not None and beside.char in FLOAT
+        return "number", repr(float(x) if whole else x)
     if isinstance(x, (np.ndarray, np.generic)):
         return (x.dtype, x.shape, x.tobytes()) if x.nbytes <= SMALL else ("array", id(x))
     return x

@@ -1,7 +1,8 @@
-"""How a pass rewrites a graph: node by node in order, with those that nothing changes left as they are.
+"""How a pass rewrites a graph: node by node in order.
 
-`Graph.replay` applies every op anew, which costs 20 us a node; here a node is made only where one of its
-inputs has changed, and its shape and dtype are those it had.
+`Graph.replay` applies every op anew, which costs 20 us a node; here a node keeps the shape and dtype it had. From the
+first one that changes on all are made anew, since nodes stand in the order in which they were made, and the order
+of the user's program is a good one to run them in.
 """
 
 from __future__ import annotations
@@ -45,17 +46,11 @@ def rewrite(
         if node.op is LEAF and node.value is not None:
             made[node] = node.value
             continue
-        old = node.inputs or ()
-        new = tuple([made.get(x, x) if type(x) is Node else x for x in old])
+        new = tuple([made.get(x, x) if type(x) is Node else x for x in node.inputs or ()])
         if node.op is PICK and type(new[0]) is tuple:
             made[node] = new[0][node.params["index"]]
             continue
-        for a, b in zip(old, new, strict=True):
-            if a is not b:
-                current = renewed(node, new)
-                break
-        else:
-            current = node
+        current = renewed(node, new) if made else node
         found = rule(current)
         if found is None:
             found = current

@@ -11,7 +11,7 @@ from typing import Any
 from ...graph.graph import Graph
 from ...graph.node import Node
 from .algebra import ALGEBRA, idempotent, operands
-from .rewrite import rewrite, within
+from .rewrite import renewed, rewrite, within
 from .views import VIEWS
 
 _RULES = {**ALGEBRA, **VIEWS}
@@ -23,13 +23,20 @@ def simplify(graph: Graph) -> Graph:
 
 
 def _simplified(node: Node) -> Any:
-    found: Any = node
-    while type(found) is Node:
-        better = _once(found)
-        if better is None:
-            break
-        found = better
+    found = _settled(node, node.serial)
     return None if found is node else found
+
+
+def _settled(node: Any, since: int) -> Any:
+    """`node` with the rules applied until none fits; then what they made, since that serial, for its inputs."""
+    while type(node) is Node and (better := _once(node)) is not None:
+        node = better
+    if type(node) is not Node or node.serial <= since:
+        return node
+    old = node.inputs or ()
+    new = [_settled(x, since) if type(x) is Node and x.serial > since else x for x in old]
+    same = all(a is b for a, b in zip(old, new, strict=True))
+    return node if same else _settled(renewed(node, new), since)
 
 
 def _once(node: Node) -> Any:

@@ -151,12 +151,10 @@ def _concat(node: Node) -> Any:
     kept = [x for x in inputs if x.shape[axis]]
     if len(kept) == 1 and type(kept[0]) is Node:
         return kept[0]
-    flat = [y for x in kept for y in (args(x) if type(x) is Node and _joins(x, axis) else (x,))]
-    return renewed(node, flat) if kept and len(flat) != len(inputs) else None
-
-
-def _joins(x: Node, axis: int) -> bool:
-    return x.op is concat and x.params["axis"] == axis
+    inner = [type(x) is Node and x.op is concat and x.params["axis"] == axis for x in kept]
+    if not kept or (len(kept) == len(inputs) and not any(inner)):
+        return None
+    return renewed(node, [y for x, joins in zip(kept, inner, strict=True) for y in (args(x) if joins else (x,))])
 
 
 def _pad(node: Node) -> Any:
