@@ -103,6 +103,8 @@ GEOMETRIES = [
     {"n": 16, "c": 4, "o": 18, "size": (6, 9), "kernel": (3, 2), "stride": 2, "pad": 1},
     {"n": 16, "c": 6, "o": 4, "size": (9, 8), "kernel": (3, 3), "pad": 2, "dilation": 2, "groups": 2},
     {"n": 16, "c": 5, "o": 5, "size": (7, 7), "kernel": (2, 3), "stride": 3, "dilation": 2, "groups": 5, "pad": 1},
+    {"n": 16, "c": 19, "o": 19, "size": (6, 7), "kernel": (3, 3), "stride": 2, "groups": 19, "pad": 1},
+    {"n": 16, "c": 8, "o": 16, "size": (6, 7), "kernel": (3, 3), "groups": 8},
     {"n": 16, "c": 2, "o": 3, "size": (24,), "kernel": (11,), "pad": 5},
     {"n": 16, "c": 2, "o": 17, "size": (9,), "kernel": (1,), "stride": 2},
     {"n": 16, "c": 2, "o": 3, "size": (4, 5, 3), "kernel": (2, 3, 2), "pad": 1, "stride": 2},

@@ -17,9 +17,9 @@ from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, Val, size_of
 from ..codegen.writer import Target
 from . import conv_axes
-from .body import Body
+from .body import Body, load
 from .conv_axes import Axis
-from .conv_nest import account, is_split, made, private, taken_apart, taps, times_plus, with_lane, within
+from .conv_nest import account, in_pairs, is_split, made, private, taken_apart, taps, times_plus, with_lane, within
 from .kernel import Kernel, pointer
 from .views import View, contiguous
 
@@ -116,14 +116,15 @@ class Direct(Kernel):
     ) -> None:  # fmt: skip
         self.node, self.x, self.body, self.target, self.parts = node, x, body, target, parts
         self.code = x.buffer.code
-        self.groups = groups = node.params["groups"]
         self.split = is_split(x, node.ndim)
         self.lanes = x.shape[1] if self.split else target.lanes(self.code)
+        self.paired = in_pairs(node.params["groups"], w.shape, self.split)
+        self.groups = groups = 1 if self.paired else node.params["groups"]
         # the weights as (group, output channel, input channel, *kernel)
         each = w.shape[0] // groups
         shape, strides = (groups, each, *w.shape[1:]), (each * w.strides[0], *w.strides)
         w = View(w.buffer, shape, strides, w.offset)
-        self.w = w.permuted((0, 2, 1, *range(3, len(shape)))) if backward else w
+        self.w = w.permuted((0, 2, 1, *range(3, len(shape)))) if backward and not self.paired else w
         self.outputs, self.inputs = self.w.shape[1:3]
         self.weights = self.w
         self.columns = self.outputs
@@ -268,7 +269,7 @@ class Direct(Kernel):
         cells: Sequence[tuple[int, int, int]], values: dict[tuple[int, int, int], Val], careful: bool,
     ) -> None:  # fmt: skip
         """Add the products of one tap and one input channel to some cells."""
-        inputs: dict[tuple[int, int], Val] = {}
+        inputs: dict[tuple[int, int, int], Val] = {}
         for j in range(tile.deep):
             weight: Val | None = None
             for r, i, column in cells:
@@ -277,11 +278,14 @@ class Direct(Kernel):
                 if weight is None:
                     mask = block.mask if j == tile.deep - 1 else None
                     weight = self._weight(k, block, (block.g, block.first + j, c, *tap), mask)
-                if (r, i) not in inputs:
-                    above = [a.place(at, t) for a, at, t in zip(block.axes, block.rows[r], tap, strict=False)]
-                    index = (block.n, block.g * self.inputs + c, *above)
-                    inputs[r, i] = self._input(k, index, block.axes[-1], x + i, tap[-1], careful)
-                values[r, i, j] = times_plus(k, inputs[r, i], weight, values[r, i, j])
+                at = (r, i, j if self.paired else 0)
+                if at not in inputs:
+                    above = [a.place(q, t) for a, q, t in zip(block.axes, block.rows[r], tap, strict=False)]
+                    channel = self._channel(block, j) if self.paired else block.g * self.inputs + c
+                    mask = block.mask if j == tile.deep - 1 else None
+                    index = (block.n, channel, *above)
+                    inputs[at] = self._input(k, index, block.axes[-1], x + i, tap[-1], careful, mask)
+                values[r, i, j] = times_plus(k, inputs[at], weight, values[r, i, j])
 
     def _finish(
         self, k: Emitter, block: Block, x: Ix, tile: Tile, values: Mapping[tuple[int, int, int], Val]
@@ -314,12 +318,16 @@ class Direct(Kernel):
             return k.load(p, place, self.code, self.lanes)
         return k.load(p, place, self.code, self.lanes, mask=mask, fixed=True)
 
-    def _input(self, k: Emitter, index: Sequence[Any], axis: Axis, q: Ix, tap: Any, careful: bool) -> Val:
+    def _input(
+        self, k: Emitter, index: Sequence[Any], axis: Axis, q: Ix, tap: Any, careful: bool, mask: Val | None
+    ) -> Val:  # fmt: skip
+        """What a position sees through a tap, in all lanes: a vector of samples or channels, or one number."""
         at, inside = axis.place(q, tap), None
         if careful:
             inside, at = within(k, at, axis.size)
-        place = self.x.at(with_lane((*index, at), self.split))
-        found = k.load(pointer(self.x.buffer), place, self.code, self.lanes if self.split else 1, fixed=True)
+        index = with_lane((*index, at), self.split)
+        lanes = self.lanes if self.split or self.paired else 1
+        found = load(k, self.x, index, lanes, axis=1, mask=mask if self.paired else None, fixed=True)
         found = k.spread(found, self.code, self.lanes)
         return found if inside is None else k.select(inside, found, k.const(0, self.code, self.lanes))
 

@@ -10,6 +10,9 @@ from ..codegen.writer import Target
 
 Order = tuple[int, ...]
 
+#: Channels that are few for vectors of any width.
+FEW = 16
+
 
 class Layouts(NamedTuple):
     """What a kernel would like to find.
@@ -54,7 +57,7 @@ def samples_in_lanes(node: Node, target: Target) -> int:
     weight = node.shape if node.op.name == "convolve_weight" else w.shape
     outputs, inputs = weight[0] // node.params["groups"], weight[1]
     lanes = target.lanes(code_of(node.dtype))
-    few = outputs < lanes or max(outputs, inputs) <= lanes
+    few = outputs < lanes or max(outputs, inputs) <= max(lanes, FEW)
     return lanes if few and lanes > 1 and x.shape[0] and x.shape[0] % lanes == 0 else 0
 
 

@@ -64,6 +64,11 @@ def is_split(view: View, ndim: int) -> bool:
     return len(view.shape) == ndim + 1
 
 
+def in_pairs(groups: int, weights: Sequence[int], split: bool) -> bool:
+    """Does each channel make one channel (a depthwise convolution), so that both can lie in lanes?"""
+    return not split and groups > 1 and weights[0] == groups and weights[1] == 1
+
+
 def with_lane(index: Sequence[Any], split: bool) -> list[Any]:
     """An index over (N, C, ...) as one over the axes of a view whose batch may be split."""
     return [index[0], 0, *index[1:]] if split else list(index)

@@ -21,9 +21,9 @@ from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, Val, size_of
 from ..codegen.writer import Target, Var
 from . import conv_axes
-from .body import Body
+from .body import Body, load
 from .conv_axes import Axis
-from .conv_nest import account, is_split, made, positions, private, taken_apart, times_plus, with_lane
+from .conv_nest import account, in_pairs, is_split, made, positions, private, taken_apart, times_plus, with_lane
 from .kernel import Kernel, pointer
 from .lanes import sums
 from .views import View
@@ -77,7 +77,8 @@ class BackwardWeight(Kernel):
         self.code = x.buffer.code
         self.split = is_split(x, node.ndim)
         self.lanes = x.shape[1] if self.split else target.lanes(self.code)
-        self.groups = node.params["groups"]
+        self.paired = in_pairs(node.params["groups"], node.shape, self.split)
+        self.groups = 1 if self.paired else node.params["groups"]
         self.outputs, self.inputs = node.shape[0] // self.groups, node.shape[1]
         first = 3 if self.split else 2
         geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
@@ -177,8 +178,9 @@ class BackwardWeight(Kernel):
                 for r in rows:
                     t, i = divmod(r, tile.inputs)
                     place = axis.place(x, tap[-1] * tile.taps + t)
-                    element = self._input(k, (n, g * self.inputs + c + i, *above, place))
                     for j in range(tile.columns):
+                        channel = (column + j) * self.lanes if self.paired else g * self.inputs + c + i
+                        element = self._input(k, (n, channel, *above, place), masks[j])
                         cells[r, j].set(times_plus(k, element, columns[j], cells[r, j].get()))
 
             every = range(tile.taps * tile.inputs)
@@ -194,19 +196,14 @@ class BackwardWeight(Kernel):
 
     def _cotangent(self, k: Emitter, index: Sequence[Any], column: Ix, mask: Val | None) -> Val:
         n, first, *at = index
-        g, p = self.g, pointer(self.g.buffer)
-        if self.split:
-            return k.load(p, g.at((n, 0, first + column, *at)), self.code, self.lanes, fixed=True)
-        place, step = g.at((n, first + column * self.lanes, *at)), g.strides[1]
-        if step == 1:
-            return k.load(p, place, self.code, self.lanes, mask=mask, fixed=True)
-        places = k.spread(k.index(place), "i8", self.lanes) + k.lane_numbers("i8", self.lanes) * step
-        return k.gather(p, places, self.code, mask=mask, fixed=True)
+        channel = first + (column if self.split else column * self.lanes)
+        return load(k, self.g, with_lane((n, channel, *at), self.split), self.lanes, axis=1, mask=mask, fixed=True)
 
-    def _input(self, k: Emitter, index: Sequence[Any]) -> Val:
-        place = self.x.at(with_lane(index, self.split))
-        lanes = self.lanes if self.split else 1
-        return k.spread(k.load(pointer(self.x.buffer), place, self.code, lanes, fixed=True), self.code, self.lanes)
+    def _input(self, k: Emitter, index: Sequence[Any], mask: Val | None) -> Val:
+        lanes = self.lanes if self.split or self.paired else 1
+        mask = mask if self.paired else None
+        found = load(k, self.x, with_lane(index, self.split), lanes, axis=1, mask=mask, fixed=True)
+        return k.spread(found, self.code, self.lanes)
 
     def _end(self, k: Emitter, unit: Ix, cells: dict[tuple[int, int], Val]) -> None:
         """Hand a finished tile to the body."""
