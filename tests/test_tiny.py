@@ -79,6 +79,12 @@ def test_the_static_mode_takes_the_same_steps() -> None:
     np.testing.assert_allclose(there, loss(p).numpy(), rtol=1e-5)
 
 
+def test_a_compiled_step_repeats_itself() -> None:
+    adam = optim.adam(0.05)
+    step = bl.compile(lambda p, s: adam.update(p, bl.grad(loss)(p), s), donate=(0, 1)).repeat(300)
+    assert np.array_equal(network(step(start(), adam.init(start()))[0], X).numpy() > 0.5, Y > 0.5)
+
+
 def test_derivatives_of_every_kind_agree() -> None:
     p = bl.random.normal(bl.random.key(2), (2,), bl.float64)
     f = lambda w: loss({"hidden": {"w": bl.outer(w, w), "b": w}, "output": {"w": w[:, None], "b": w[:1]}}, X[:, :2])

@@ -37,6 +37,9 @@ def loss(weights: bl.Tensor) -> bl.Tensor:
 
 
 gradient = bl.grad(loss)(w)
+compiled = bl.compile(loss)
+decorated = bl.compile(donate="weights", threads=1)(loss)
+print(compiled(w), decorated.repeat(3).traces)
 
 with bl.no_grad(), bl.settings(default_dtype=bl.float64):
     w = w - 0.1 * gradient
