@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.errors import IndexRangeError
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..runtime import native, pool
@@ -51,6 +52,8 @@ class NativePlan:
                 self._outputs.append(self._inputs[given])
             else:
                 self._outputs.append(self._argument(context, f"out{i}", o, "output") if isinstance(o, Node) else None)
+        self._status = context.status
+        self._noted = np.zeros(1, np.int64)
         self.region = Region(context, self.optimised, self._inputs, self._outputs)
         self.steps = self.region.steps
         self.arena = plan(self.steps)
@@ -87,9 +90,20 @@ class NativePlan:
         for entry in program:
             if isinstance(entry, Entry):
                 entry.table[:2] = data_pointer(self._memory), data_pointer(private)
+        watched = self._check if self._status.nodes else None
         return written(
-            program, self._inputs, self._outputs, self.optimised.outputs, self.donated, self._compute, None, Lock()
+            program, self._inputs, self._outputs, self.optimised.outputs, self.donated, self._compute, watched, Lock()
         )
+
+    def _check(self) -> None:
+        """Raise the error for an index that was out of range."""
+        if self._noted[0]:
+            node = self._status.nodes[int(self._noted[0]) - 1]
+            self._noted[0] = 0
+            raise IndexRangeError(
+                f"{node.label}: an index is out of range for x of shape {next(node.parents).shape}. "
+                "Call the function without compile to see which."
+            )
 
     def _entry(self, code: Code) -> Entry:
         loaded = native.load(native.cached_object(code.ir, self.host), ["entry"])
@@ -101,7 +115,9 @@ class NativePlan:
         given = {v.buffer: i for i, v in enumerate(self._inputs)}
         taken = {v.buffer: i for i, v in enumerate(self._outputs) if v is not None}
         for slot, buffer in enumerate(code.slots, 2):
-            if buffer.kind == "constant":
+            if buffer.kind == "status":
+                entry.table[slot] = data_pointer(self._noted)
+            elif buffer.kind == "constant":
                 value = np.ascontiguousarray(buffer.value)
                 self._held.append(value)
                 entry.table[slot] = data_pointer(value)

@@ -1,4 +1,4 @@
-"""Values that must end in a given place: outputs, donated inputs, what a loop carries. Written there at once where it is safe."""
+"""Values that must end in a given place (outputs, donated inputs, carries): written there at once where that is safe."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...graph.tensor import LEAF
 from ..kernels.kernel import Kernel
 from ..kernels.views import Buffer, View
 from .groups import REDUCTIONS, Group, Grouping
+from .indexing import updates_in_place
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -57,8 +58,12 @@ class Assignments:
         group = self.grouping.of.get(o)
         if group is None or o.op is LEAF or o in self.storage.base or not self._plain(o):
             return False
-        if not place.is_contiguous or (group.alone and o.op is not PICK and self._held(place.buffer)):
+        if not place.is_contiguous:
             return False
+        if group.alone and o.op is not PICK:
+            held = self._held(place.buffer)
+            if any(not updates_in_place(o, n, self.storage.root) for n in held):
+                return False
         before: list[Group] = []
         for held in self._held(place.buffer):
             if any(
@@ -71,7 +76,9 @@ class Assignments:
                 if not reads:
                     continue
                 if reader is group:
-                    if o.op is PICK or not all(self._at_own_index(group, o, place, n, x) for n, x in reads):
+                    if o.op is PICK:
+                        return False
+                    if not group.alone and not all(self._at_own_index(group, o, place, n, x) for n, x in reads):
                         return False
                 elif reader.before >> group.number & 1:
                     return False

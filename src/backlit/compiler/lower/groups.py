@@ -114,14 +114,14 @@ class Grouping:
             other = group.anchor
             if other is None or group.twin is not None or other.op.name not in ("pool_max", "pool_argmax"):
                 continue
-            if other.op is not node.op and other.inputs == node.inputs and other.params == node.params:
-                if self.storage.views[other].shape == self.storage.views[node].shape:
-                    group.axes[node] = group.all_axes
-                    return group
+            alike = other.op is not node.op and other.inputs == node.inputs and other.params == node.params
+            if alike and self.storage.views[other].shape == self.storage.views[node].shape:
+                group.axes[node] = group.all_axes
+                return group
         return None
 
     def _space(self, node: Node) -> tuple[int, ...]:
-        """The index space of a node that is not elementwise: of a product with rows and columns, where one is missing too."""
+        """The index space of a node that is not elementwise; a product has rows and columns, where one is missing too."""
         if node.op.results is not None:
             return ()
         if node.op.name != "matmul":
@@ -274,7 +274,7 @@ class Grouping:
         return axes
 
     def _found_at(self, group: Group, x: Node, shape: Sequence[int], extent: Sequence[int]) -> bool:
-        """Is a member's value, seen through reshapes and broadcasts as `x`, at each index of the space its own there?"""
+        """Is a member's value, seen through views as `x`, at each index of the space its own there?"""
         member = self.storage.root(x)
         axes = group.axes[member]
         view = virtual(member.shape)
@@ -346,6 +346,8 @@ def _one(node: Node, shape: Sequence[int]) -> set[int]:
 
 def is_real(node: Node) -> bool:
     """Are a node and its inputs of dtypes that native code knows?"""
+    if node.op.results is not None:
+        return False
     return node.dtype.kind in "biuf" and all(x.op.results is None and x.dtype.kind in "biuf" for x in node.parents)
 
 

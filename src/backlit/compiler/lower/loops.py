@@ -34,7 +34,7 @@ def lower_control(region: Region, node: Node) -> list[Step] | None:
 
 def _in_registers(region: Region, node: Node) -> list[Step] | None:
     """A loop or branch as a graph of its own, where it fits into registers."""
-    values = [x for x in dict.fromkeys(node.parents)]
+    values = list(dict.fromkeys(node.parents))
     inputs = {x: symbol(x.spec)._node for x in values}
     twin = Node(
         node.op, tuple(inputs[x] if isinstance(x, Node) else x for x in node.inputs or ()), node.params, None, node.like

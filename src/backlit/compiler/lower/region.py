@@ -22,6 +22,7 @@ from ..kernels.contract import Contraction
 from ..kernels.conv import BackwardData, Convolution
 from ..kernels.conv_layout import batched, layouts
 from ..kernels.conv_weight import BackwardWeight
+from ..kernels.indexed import Status
 from ..kernels.kernel import Kernel
 from ..kernels.pool import PoolBackward, PoolForward
 from ..kernels.rows import DEAR, Rows
@@ -31,6 +32,7 @@ from ..kernels.views import Buffer, View, contiguous
 from .aliases import cut, is_movement
 from .assign import Assignments
 from .groups import ANCHORS, REDUCTIONS, Group, Grouping, is_elementwise
+from .indexing import lower_indexing
 from .loops import lower_control
 from .steps import Call, Run, Step
 from .storage import Names, Storage
@@ -41,6 +43,7 @@ class Context:
 
     def __init__(self, target: Target, threads: int) -> None:
         self.target, self.threads, self.names = target, threads, Names()
+        self.status = Status(self.names.unique("status"))
 
 
 class Region:
@@ -62,7 +65,8 @@ class Region:
         if fits(graph, self.target):
             self.steps: list[Step] = [self._tiny(graph, given, wanted)]
             return
-        self.storage = Storage(self.graph, context.names, given, context.target)
+        plain = {o for o, place in zip(self.graph.outputs, wanted, strict=True) if place is not None}
+        self.storage = Storage(self.graph, context.names, given, context.target, plain)
         self.grouping = Grouping(self.graph, self.storage)
         self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
         self._relaid: dict[tuple[Node, int], View] = {}
@@ -103,7 +107,7 @@ class Region:
         return kept
 
     def _parts_of_joined(self) -> dict[Node, list[View]]:
-        """Where nodes write their values besides their own memory: straight into the result of a `concat` or `stack`."""
+        """Where nodes write their values besides their own memory: into the result of a `concat` or `stack`."""
         extra: dict[Node, list[View]] = {}
         self.joined: set[Node] = set()
         self.direct: dict[Node, set[Node]] = {}
@@ -144,7 +148,7 @@ class Region:
                 self.kept.discard(v)
 
     def _cheap_chain(self, v: Node, most: int = 6) -> list[Node]:
-        """The nodes that compute `v` from one array in memory (and small ones), if they are few and cheap; else none."""
+        """The nodes that compute `v` from one array in memory (and small ones), if few and cheap; else none."""
         chain: set[Node] = set()
         wide: set[Node] = set()
         todo = [v]
@@ -214,7 +218,8 @@ class Region:
             return [Run(self.copy(_source(first), source, target))]
         if first.op.name == "pad_zeros" or (first.op.name == "place" and len(first.inputs or ()) == 1):
             return [Run(k) for k in self._surrounded(first)]
-        return [self._called(first)]
+        indexed = lower_indexing(self, first)
+        return [Run(k) for k in indexed] if indexed is not None else [self._called(first)]
 
     def _is_needed(self, node: Node, group: Group) -> bool:
         return node in self.kept or node in self.extra or group.alone
@@ -357,9 +362,7 @@ class Region:
     def _surrounded(self, node: Node) -> Iterator[Kernel]:
         """Zeros, and the input within them."""
         x, view = _source(node), self.storage.views[node]
-        zero = Node(LEAF, (), {}, np.zeros((), node.dtype), np.zeros((), node.dtype))
-        buffer = Buffer(self.context.names.unique("zero"), code_of(node.dtype), 1, "constant", zero.value)
-        yield self.copy(zero, View(buffer, (), ()).broadcast(view.shape), view, f"{node.op.name}_zeros")
+        yield self.zeros(node, view)
         if node.op.name == "pad_zeros":
             index = Index([Cut(a, a + n) for n, (a, _) in zip(x.shape, node.params["pads"], strict=True)])
         else:
@@ -369,6 +372,12 @@ class Region:
             raise GraphError(f"{node.label} has no kernel.")
         if prod(x.shape):
             yield self.copy(x, self.storage.views[x].broadcast(inner.shape), inner, node.op.name)
+
+    def zeros(self, node: Node, view: View) -> Rows:
+        """The kernel that fills an array with zeros."""
+        zero = Node(LEAF, (), {}, np.zeros((), node.dtype), np.zeros((), node.dtype))
+        buffer = Buffer(self.context.names.unique("zero"), code_of(node.dtype), 1, "constant", zero.value)
+        return self.copy(zero, View(buffer, (), ()).broadcast(view.shape), view, f"{node.op.name}_zeros")
 
     def copy(self, node: Node, source: View, target: View, name: str = "copy") -> Rows:
         """The kernel that copies an array."""

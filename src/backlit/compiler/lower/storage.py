@@ -21,7 +21,6 @@ from ..kernels.conv_layout import layouts
 from ..kernels.views import Buffer, View, code_of, contiguous
 from .aliases import aliased, is_movement
 
-
 CONVOLUTIONS = frozenset(("convolve", "convolve_transposed", "convolve_weight"))
 POOLINGS = frozenset(("pool_max", "pool_argmax", "pool_place", "pool_pick", "pool_sum", "pool_spread"))
 
@@ -35,8 +34,8 @@ class Storage:
         copies: the movement nodes that no view expresses, and that are therefore copied.
     """
 
-    def __init__(self, graph: Graph, names: Names, given: Sequence[View], target: Target) -> None:
-        self.graph, self.target = graph, target
+    def __init__(self, graph: Graph, names: Names, given: Sequence[View], target: Target, plain: set[Any]) -> None:
+        self.graph, self.target, self._plain = graph, target, plain
         self.views: dict[Node, View] = {}
         self.base: dict[Node, Node] = {}
         self.copies: set[Node] = set()
@@ -79,6 +78,8 @@ class Storage:
         Convolutions have theirs; poolings and elementwise nodes follow an input that has not the ordinary one. The
         axes are those of the node, or with the batch axis in two, when samples lie side by side in vectors.
         """
+        if node in self._plain:
+            return node.shape, tuple(range(node.ndim))
         plain = (node.shape, self._orders.get(node, tuple(range(node.ndim))))
         if node.op.name in CONVOLUTIONS and node.dtype.kind == "f":
             wish = layouts(node, self.target)
