@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import backlit as bl
+from backlit.base.errors import IndexRangeError, ShapeError
 from backlit.graph.graph import trace
 from backlit.graph.opdef import Spec
 from backlit.ops.indexing import parse
@@ -264,3 +265,35 @@ def test_segments() -> None:
             getattr(bl, name)(x, ids[:3], 4)
         with pytest.raises(bl.DtypeError, match="integers"):
             getattr(bl, name)(x, x[:, 0], 4)
+
+
+# --- a window from a start that is computed --------------------------------------------------------
+
+
+def test_a_dynamic_slice_starts_where_the_graph_says():
+    rows = np.arange(12.0).reshape(6, 2)
+    batches = lambda x: bl.fori_loop(
+        0, 3, lambda i, c: c * 2 + bl.dynamic_slice(x, i * 2, 2), bl.zeros((2, 2), dtype=bl.float64)
+    )
+    expected = 4 * rows[:2] + 2 * rows[2:4] + rows[4:]
+    graph = trace(lambda x: [batches(x), bl.grad(lambda x: batches(x)[0].sum())(x)], [Spec((6, 2), rows.dtype)])
+    for run in (lambda x: batches(x).numpy(), lambda x: graph(x)[0]):
+        np.testing.assert_array_equal(run(rows), expected)
+    assert graph(rows)[1].tolist() == [[4, 4], [0, 0], [2, 2], [0, 0], [1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("start", [-1, 4])
+def test_a_dynamic_slice_out_of_range_is_an_error_in_every_mode(start):
+    graph = trace(lambda x, i: bl.dynamic_slice(x, i, 2), [Spec((5,), np.dtype(float)), Spec((), np.dtype(int))])
+    for call in (lambda: bl.dynamic_slice(np.ones(5), start, 2), lambda: graph(np.ones(5), np.int64(start))):
+        with pytest.raises(IndexRangeError, match=rf"start {start} is out of range: .* from 0 to 3"):
+            call()
+
+
+def test_wrong_dynamic_slices():
+    with pytest.raises(ShapeError, match="size must be from 0 to 3, the size of axis 1, got 4"):
+        bl.dynamic_slice(np.ones((2, 3)), 0, 4, 1)
+    with pytest.raises(ShapeError, match=r"start must be one integer, got shape \(2,\)"):
+        bl.dynamic_slice(np.ones(3), [0, 1], 1)
+    with pytest.raises(bl.GraphError, match=r"depends on values.*bl\.dynamic_slice"):
+        trace(lambda x, i: x[i : i + 2], [Spec((5,), np.dtype(float)), Spec((), np.dtype(int))])

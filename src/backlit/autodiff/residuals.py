@@ -16,24 +16,27 @@ from ..graph.tensor import LEAF
 from ..graph.walk import ancestors, leading_from
 
 
-def residuals(outputs: Sequence[Any], given: Collection[Node], at_hand: Collection[Node]) -> list[Node]:
-    """The nodes to keep, so that `outputs` can be computed from them, `given` and `at_hand` at little cost.
+def residuals(
+    outputs: Sequence[Any], given: Collection[Node], fixed: Collection[Node], at_hand: Collection[Node]
+) -> list[Node]:
+    """The nodes to keep, so that `outputs` can be computed from them and from what is known at little cost.
 
     Args:
         outputs: what the derivative computes.
         given: the nodes that are known only to the derivative: cotangents.
-        at_hand: nodes that need not be kept. What follows from these alone is not kept either.
+        fixed: nodes that are the same in each step. What follows from these alone is not kept either.
+        at_hand: other nodes that need not be kept.
 
     The nodes are decided about from the last to the first. One that costs no more than a few instructions an
     element is computed again, if what else must be kept for it takes no more memory than itself (the
     greedy form of the minimum cut of Jain et al. 2020, 'Checkmate', and of PyTorch's partitioner). Matrix
     products, reductions, exponentials and loops are kept. What `checkpoint` computes anew is never kept.
     """
-    given, at_hand = set(given), set(at_hand)
-    order = ancestors([o for o in outputs if isinstance(o, Node)], given | at_hand)
+    given = set(given)
+    order = ancestors([o for o in outputs if isinstance(o, Node)], {*given, *fixed, *at_hand})
     late = leading_from(given, order)
     early = [n for n in order if n not in late]
-    known = _following(at_hand, early)
+    known = _following(set(fixed), early).union(at_hand)
     needed = {x for n in late for x in n.parents if x not in late}
     needed.update(o for o in outputs if isinstance(o, Node) and o not in late)
     kept: list[Node] = []
@@ -41,7 +44,7 @@ def residuals(outputs: Sequence[Any], given: Collection[Node], at_hand: Collecti
         if node not in needed or node in known:
             continue
         source = next(node.parents) if node.op is PICK else node
-        missing = [x for x in source.parents if x not in needed and x not in known]
+        missing = {x for x in source.parents if x not in needed and x not in known}
         if node.op.results is not None or _anew(node):
             needed.update(node.parents)
         elif _is_cheap(source) and sum(map(_bytes, missing)) <= _bytes(node):
@@ -51,11 +54,11 @@ def residuals(outputs: Sequence[Any], given: Collection[Node], at_hand: Collecti
     return kept[::-1]
 
 
-def _following(at_hand: Collection[Node], order: Sequence[Node]) -> set[Node]:
-    """Of nodes in topological order, those that follow from constants and what is at hand."""
+def _following(fixed: Collection[Node], order: Sequence[Node]) -> set[Node]:
+    """Of nodes in topological order, those that follow from constants and what is fixed."""
     known: set[Node] = set()
     for n in order:
-        if n in at_hand or (all(x in known for x in n.parents) and (n.op is not LEAF or n.value is not None)):
+        if n in fixed or (all(x in known for x in n.parents) and (n.op is not LEAF or n.value is not None)):
             known.add(n)
     return known
 

@@ -16,6 +16,7 @@ from .passes.dce import dce
 from .passes.decompose import decompose
 from .passes.fold import fold
 from .passes.hoist import hoist
+from .passes.join import join_pads
 from .passes.merge import merge_scans
 from .passes.rewrite import BODIES, Pass
 from .passes.simplify import simplify
@@ -25,6 +26,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("decompose", decompose),
     ("fold", fold),
     ("simplify", simplify),
+    ("join pads", join_pads),
     ("cse", cse),
     ("dce", dce),
     ("merge scans", merge_scans),

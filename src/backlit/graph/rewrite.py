@@ -29,6 +29,7 @@ def rewritten(graph: Graph, visit: Visit | None = None, images: Mapping[Node, An
     made: dict[Node, Any] = {n: n for n in graph.inputs}
     made.update(images or {})
     several: dict[Node, tuple[Any, ...]] = {}
+    changed = bool(images)
     for node in graph.nodes:
         if node in made or node in several:
             continue
@@ -37,12 +38,15 @@ def rewritten(graph: Graph, visit: Visit | None = None, images: Mapping[Node, An
             continue
         args = tuple(made[x] if isinstance(x, Node) else x for x in node.inputs or ())
         new = None if visit is None else _visited(visit, node, args)
+        changed = changed or new is not None
         if new is None:
             made[node] = node if _same(args, node.inputs or ()) else again(node, args)
         elif isinstance(new, tuple):
             several[node] = tuple(map(ending, new))
         else:
             made[node] = ending(new)
+    if not changed:
+        return graph
     outputs = [made[o] if isinstance(o, Node) else o for o in graph.outputs]
     return Graph([made[n] for n in graph.inputs], outputs)
 

@@ -167,7 +167,7 @@ def _scan_vjp(
     results = [*incoming, *totals, *_only(of_arrays, of_arrays)]
 
     late = [*given_carries, *[s._node for s in sums], *given_slices]
-    kept = SUPPLIED["residuals"](results, late, [*body.inputs[:first], *body.inputs[last:], *counters])
+    kept = SUPPLIED["residuals"](results, late, body.inputs[:first], [*body.inputs[last:], *counters])
     history: Sequence[Any] = ()
     if kept:
         saving = Graph(body.inputs, [*body.outputs[:carries], *kept])

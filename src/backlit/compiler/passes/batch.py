@@ -24,7 +24,7 @@ from ...graph.tensor import symbol
 from ...graph.walk import ancestors, leading_from
 from ...ops.arithmetic import add, multiply
 from ...ops.contraction import matmul
-from ...ops.index import getitem, place
+from ...ops.index import getitem, place, take
 from ...ops.indexing import ARRAY, Index
 from ...ops.joining import concat
 from ...ops.loops import SCAN
@@ -66,7 +66,7 @@ def _batched(node: Node) -> Any:
 
 
 class _Before(Steps):
-    """What can be computed before the loop, and the products that are moved there."""
+    """What can be computed before the loop, and the products and look-ups that are moved there."""
 
     __slots__ = ("hoisted",)
 
@@ -76,7 +76,8 @@ class _Before(Steps):
 def _before(scan: Scan, body: Graph) -> _Before:
     steps = _Before(scan.length, scan.constants, scan.arrays)
     late = leading_from({c.inner for c in scan.carries}, (*body.inputs, *body.nodes))
-    products = [n for n in body.nodes if n.op is matmul and n not in late and rows_of(n) < LARGE]
+    early = [n for n in body.nodes if n not in late]
+    products = [n for n in early if n.op is take or (n.op is matmul and rows_of(n) < LARGE)]
     steps.extend(products)
     hoisted = [n for n in products if n in steps.columns and any(map(steps.is_fixed, n.inputs or ()))]
     steps.hoisted = {n: symbol(n.spec)._node for n in hoisted}
@@ -109,6 +110,8 @@ class _After:
         self._find_totals(products=True)
         self._find_totals(products=False)
         self._find_sunk(body)
+        at_hand = {**scan.arrays, **before.hoisted}
+        self.sunk += [i for i, o in enumerate(scan.stacked) if isinstance(o, Node) and o in at_hand]
 
     def _find_totals(self, products: bool) -> None:
         """Carries that are sums of products, or else of what is stacked anyway."""

@@ -14,8 +14,9 @@ import numpy as np
 
 from ...graph.graph import Graph
 from ...graph.node import Node
+from ...graph.rewrite import rewritten
 from ...ops.loops import SCAN
-from .rewrite import rewrite, within
+from .rewrite import within
 from .scans import Scan
 
 #: Constants up to this size are the same where their elements are; larger ones where they are one array.
@@ -62,7 +63,7 @@ def _merged(graph: Graph, a: Node, b: Node) -> Graph:
             images[inner] = same.setdefault(number[inner], inner)
     outputs = [*one.outputs, *other.outputs]
     both = Graph([*dict.fromkeys(images.values())], outputs)
-    ends = rewrite(both, lambda *_: None, given=images).outputs
+    ends = rewritten(both, images=images).outputs
     end_of = iter(ends)
     places: list[list[tuple[bool, int]]] = []
     carries: dict[Node, Any] = {}
@@ -82,7 +83,7 @@ def _merged(graph: Graph, a: Node, b: Node) -> Graph:
     one.carries, one.stacked = [*carries.values()], [*stacked.values()]
     results = one.results()
     taken = [tuple(results[i if first else len(carries) + i] for first, i in part) for part in places]
-    return rewrite(graph, lambda node, *_: taken[0] if node is a else taken[1] if node is b else None)
+    return rewritten(graph, lambda node, _: taken[0] if node is a else taken[1] if node is b else None)
 
 
 def _numbered(scans: Sequence[Scan]) -> dict[Node, int]:

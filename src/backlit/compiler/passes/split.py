@@ -13,13 +13,14 @@ from typing import Any
 
 from ...graph.graph import Graph
 from ...graph.node import Node
+from ...graph.rewrite import rewritten
 from ...graph.walk import leading_from
 from ...ops.arithmetic import add
 from ...ops.contraction import matmul
 from ...ops.index import getitem
 from ...ops.indexing import Cut, Index
 from ...ops.joining import concat
-from .rewrite import made, renewed, rewrite
+from .rewrite import made, renewed
 from .steps import inputs_of
 
 
@@ -35,28 +36,23 @@ def split_products(node: Node) -> Node:
     varying = leading_from({*slices, *entering}, (*body.inputs, *body.nodes))
     late = leading_from(set(entering), (*body.inputs, *body.nodes))
 
-    def apart(product: Node, *_: Any) -> Any:
+    def apart(product: Node, args: tuple[Any, ...]) -> Any:
         if product.op is not matmul or len(product.shape) != 2:
             return None
         joined, factor = inputs_of(product)
-        if (
-            not isinstance(joined, Node)
-            or joined.op is not concat
-            or joined.params["axis"] != 1
-            or _in(factor, varying)
-        ):
+        if not isinstance(joined, Node) or joined.op is not concat or joined.params["axis"] != 1:
             return None
-        parts = inputs_of(joined)
-        if len({_in(part, late) for part in parts}) == 1:
+        if _in(factor, varying) or len({_in(part, late) for part in inputs_of(joined)}) == 1:
             return None
+        parts = inputs_of(args[0])
         ends = accumulate((part.shape[1] for part in parts), initial=0)
         total: Any = None
         for part, (a, b) in zip(parts, pairwise(ends), strict=True):
-            term = made(product, matmul, part, _cut(product, factor, (a, b), (0, factor.shape[1])))
+            term = made(product, matmul, part, _cut(product, args[1], (a, b), (0, factor.shape[1])))
             total = term if total is None else made(product, add, total, term)
         return total
 
-    new = rewrite(body, apart)
+    new = rewritten(body, apart)
     users: dict[Node, list[Node | None]] = {}
     for n in new.nodes:
         for x in n.parents:
@@ -64,18 +60,19 @@ def split_products(node: Node) -> Node:
     for o in new.outputs:
         if isinstance(o, Node):
             users.setdefault(o, []).append(None)
+    varying = leading_from({*slices, *entering}, (*new.inputs, *new.nodes))
 
-    def narrowed(part: Node, *_: Any) -> Any:
+    def narrowed(part: Node, args: tuple[Any, ...]) -> Any:
         product = inputs_of(part)[0] if part.op is getitem else None
         if not isinstance(product, Node) or product.op is not matmul or len(product.shape) != 2:
             return None
-        left, factor = inputs_of(product)
-        if _in(factor, varying) or not all(n is not None and _columns(n) for n in users.get(product, [None])):
+        factor, found = inputs_of(product)[1], _columns(part)
+        if found is None or _in(factor, varying) or not all(n is not None and _columns(n) for n in users[product]):
             return None
-        found = _columns(part)
-        return found and made(part, matmul, left, _cut(part, factor, (0, factor.shape[0]), found))
+        left, right = inputs_of(args[0])
+        return made(part, matmul, left, _cut(part, right, (0, factor.shape[0]), found))
 
-    new = rewrite(new, narrowed)
+    new = rewritten(new, narrowed)
     return node if new is body else renewed(node, params={**node.params, "body": new})
 
 
