@@ -387,6 +387,26 @@ def test_only_donated_memory_is_taken() -> None:
     assert a.tolist() == b.tolist() == [4] * 4
 
 
+def test_memory_that_nobody_else_holds_is_taken() -> None:
+    taken: list[bool] = []
+    plan = lambda values: [values[0]]
+    f = bl.compile(lambda p: p + 1, donate=0)
+    p = bl.ones(5)
+    f.plan(p)
+    special = next(iter(f._known.values()))
+    special.plan = plan  # hands on what it is given
+    for _ in range(3):
+        before = p.value.ctypes.data
+        p = f(p)
+        taken.append(p.value.ctypes.data == before)
+    view = p[1:]
+    before = p.value.ctypes.data
+    p = f(p)
+    taken.append(p.value.ctypes.data == before)
+    assert taken == [True, True, True, False]
+    assert view.tolist() == [1] * 4
+
+
 def test_what_is_handed_through_from_a_donated_argument_is_good() -> None:
     f = bl.compile(lambda p: {"frozen": p["frozen"], "w": p["w"] + p["frozen"]}, donate="p")
     p = {"frozen": bl.ones(3), "w": bl.zeros(3)}

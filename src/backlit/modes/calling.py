@@ -7,6 +7,7 @@ form apart, line by line. It returns `MISS` where anything is different, and the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..base.dtypes import WEAK
 from ..base.trees import children
 from ..graph.node import caller
 from ..graph.tensor import Tensor, wrap
-from .donation import Spent, spared
+from .donation import Spent, alone, spared
 from .ends import Computed, Constant, Given
 from .signature import Call, Leaf, Parameters, static_fields
 from .trace import Trace
@@ -59,7 +60,7 @@ class _Writer:
         self.names: dict[str, Any] = {
             "MISS": MISS, "Tensor": Tensor, "new": object.__new__, "ndarray": np.ndarray, "run": run, "spared": spared,
             "config": config.get, "recording": recording.get, "Spent": Spent, "caller": caller, "on_tape": on_tape,
-            "wrap": wrap,
+            "wrap": wrap, "references": sys.getrefcount,
         }  # fmt: skip
         self.lines: list[str] = []
         self.donors: list[str] = []
@@ -87,8 +88,8 @@ class _Writer:
             self.tensor(f"a{i}_", i, trace.graph.inputs[i])
         self.tape()
         for i, leaf in enumerate(call.leaves):
-            if leaf.donated:
-                self.lines.append(f"v{i} = spared(v{i})" if isinstance(leaf.given, Tensor) else f"v{i} = v{i}.copy()")
+            if leaf.donated and leaf.spec.shape:
+                self.lines.append(self.memory_of(i) if isinstance(leaf.given, Tensor) else f"v{i} = v{i}.copy()")
         self.run_plan()
         if self.donors:
             self.lines.append(f"{' = '.join(f'{d}.value' for d in self.donors)} = Spent({name!r}, caller())")
@@ -188,6 +189,11 @@ class _Writer:
             return
         inputs = [self.tensors.get(i, f"wrap(v{i})") for i in range(len(self.trace.graph.inputs))]
         self.lines.append(f"if ({tracked}) and (origin := recording()): return on_tape([{', '.join(inputs)}], origin)")
+
+    def memory_of(self, i: int) -> str:
+        """The line that makes sure that memory may be taken: the usual case checked here, the rest by `spared`."""
+        usual = f"references(v{i}) == {alone()} and v{i}.base is None and v{i}.flags.c_contiguous"
+        return f"if not ({usual}): v{i} = spared(v{i})"
 
     def run_plan(self) -> None:
         outputs = [f"o{k}" for k in range(len(self.trace.graph.outputs))]

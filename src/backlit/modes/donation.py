@@ -12,7 +12,7 @@ import numpy as np
 from ..base.errors import GraphError
 from ..graph.node import Place, line_of
 from ..graph.opdef import Spec
-from ..graph.tensor import wrap
+from ..graph.tensor import Tensor, wrap
 
 
 class Spent:
@@ -51,6 +51,17 @@ def spared(value: Any) -> Any:
     if _references(value, base) == _alone(base is not None) and value.flags.writeable and value.flags.c_contiguous:
         return value
     return value.copy()
+
+
+@cache
+def alone() -> int:
+    """The references to an array that one Tensor and one local variable hold, counted in that variable's function."""
+
+    def counted(tensor: Tensor) -> int:
+        value = tensor.value
+        return sys.getrefcount(value)
+
+    return counted(wrap(np.zeros(2)))
 
 
 def _references(value: Any, base: Any) -> tuple[int, int]:
