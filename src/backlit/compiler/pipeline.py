@@ -11,6 +11,7 @@ from ..base.config import config, enable_grad
 from ..base.errors import GraphError
 from ..graph.graph import Graph
 from .passes.batch import batch_matmuls
+from .passes.counters import unroll_counters
 from .passes.cse import cse
 from .passes.dce import dce
 from .passes.decompose import decompose
@@ -32,6 +33,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("merge scans", merge_scans),
     ("cse of merged scans", cse),
     ("hoist", hoist),
+    ("unroll counters", unroll_counters),
     ("batch matmuls", batch_matmuls),
     ("simplify again", simplify),
     ("cse again", cse),

@@ -8,6 +8,7 @@ import pytest
 import backlit as bl
 from backlit.base.errors import IndexRangeError
 from backlit.compiler import pipeline
+from backlit.compiler.passes.counters import unroll_counters
 from backlit.compiler.passes.cse import cse
 from backlit.compiler.passes.dce import dce
 from backlit.compiler.passes.decompose import decompose
@@ -310,3 +311,38 @@ def test_an_illegal_graph_is_found_and_the_pass_named():
 
     with bl.settings(check=True), pytest.raises(bl.GraphError, match="after the pass 'wrong': verify: exp"):
         pipeline.run(specified(bl.exp, ((3,),)), passes=[("wrong", wrong)])
+
+
+# --- counters --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_functions_of_a_counter_leave_the_loop(reverse, dtype):
+    def function(x, start, w):
+        def step(s, v):
+            i, c = s
+            i = i + 2
+            return (i, c * w + bl.cos(bl.astype(i, bl.float32) * w) * v), -bl.exp(-bl.astype(i, bl.float32))
+
+        return bl.scan(step, (start, x[0]), x, reverse=reverse)
+
+    values = [np.linspace(0, 1, 5, dtype="f"), dtype(3), np.float32(0.5)]
+    graph = traced(function, *values)
+    after = unroll_counters(decompose(graph))
+    (scan,) = loops(after)
+    assert {n.op.name for n in after.nodes} >= {"cos", "exp"}
+    assert {n.op.name for n in scan.params["body"].nodes} == {"add", "multiply"}
+    unchanged(graph, values)
+
+
+def test_cheap_functions_of_a_counter_stay():
+    graph = specified(lambda x: bl.fori_loop(0, 9, lambda i, c: c * bl.astype(i + 1, bl.float32), x), ((),))
+    graph = decompose(graph)
+    assert unroll_counters(graph) is graph
+
+
+def test_no_large_arrays_are_made_of_counters():
+    step = lambda i, c: c * bl.exp(bl.astype(i, bl.float32))
+    graph = decompose(specified(lambda x: bl.fori_loop(0, 1 << 18, step, x), ((),)))
+    assert unroll_counters(graph) is graph
