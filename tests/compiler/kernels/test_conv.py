@@ -148,6 +148,16 @@ def test_float32_threads_and_epilogue(op: str, layout: str, epilogue: bool, monk
         np.testing.assert_array_equal(first, other)
 
 
+@pytest.mark.parametrize("op", ["convolve", "convolve_transposed"])
+def test_large_weights(op: str) -> None:
+    """They are used for several rows at a time, the last time for fewer, whoever does these rows."""
+    node, values = case(op, n=3, c=96, o=112, size=(5, 4), kernel=(3, 3), pad=1)
+    orders, _ = orders_for(op, 2, "last")
+    for threads in (1, 2):
+        found = run(node, values, orders, 0, WIDTHS[0], threads)
+        np.testing.assert_allclose(found, values[2], rtol=1e-12, atol=1e-11)
+
+
 @pytest.mark.parametrize("op", list(CLASSES))
 def test_integers(op: str) -> None:
     node, values = case(op, n=4, c=2, o=3, size=(5, 6), kernel=(2, 3), pad=1, dtype="i4")

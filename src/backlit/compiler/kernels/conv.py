@@ -8,7 +8,8 @@ way round. Backward, the same is done for each phase of the strides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,20 +21,12 @@ from . import conv_axes
 from .body import Body, load
 from .conv_axes import Axis
 from .conv_nest import account, in_pairs, is_split, made, private, taken_apart, taps, times_plus, with_lane, within
+from .conv_tile import UNROLLED, Tile, best_tile, edges
 from .kernel import Kernel, pointer
 from .views import View, contiguous
 
-#: Kernels up to this long along the last axis are unrolled along it.
-UNROLLED = 8
-#: Bytes of weights that a tile may use for them to stay in the first-level cache.
-NEAR = 1 << 14
-
-
-class Tile(NamedTuple):
-    """Accumulators: in each of some rows `wide` positions, times `deep` channels or vectors of channels."""
-
-    wide: int
-    deep: int
+#: Bytes of weights, or of rows of inputs, that stay in the second-level cache.
+CACHED = 1 << 18
 
 
 class Block(NamedTuple):
@@ -53,54 +46,6 @@ class Block(NamedTuple):
     rows: Sequence[Sequence[Ix]]
     first: Ix
     mask: Val | None
-
-
-def best_tile(
-    count: int, channels: int, axis: Axis, depth: int, weight: int, target: Target, rows: int = 1, step: int = 1
-) -> Tile:  # fmt: skip
-    """The tile that takes the fewest cycles for `rows` rows of `count` positions, by a small model of the processor.
-
-    Two products and two loads a cycle, but only one from the second-level cache; four cycles until a sum can be used
-    again. `depth` is the number of input channels and taps of the other axes, `weight` the bytes of a weight, or vector
-    of them. A tile's start and end cost some cycles too. The accumulators, the inputs of
-    one tap and a weight must fit into the registers. It is some multiple of `step` wide. Of two that are about as fast
-    the one with the shorter text is better: tiles at the border, and for channels left over, have texts of their own.
-    """
-    taps_ = min(axis.taps, UNROLLED) or 1
-
-    def cycles(wide: int, deep: int) -> float:
-        reach = rows * len({axis.stride * i + axis.dilation * t for i in range(wide) for t in range(taps_)})
-        near = depth * axis.taps * deep * weight <= NEAR
-        loads = reach / 2 + deep * taps_ / (2 if near else 1)
-        work = max(rows * wide * deep * taps_ / 2, loads, 4 * taps_) + 0.1 * loads
-        return depth * (work + 1) + rows * wide * deep + 8
-
-    def whole(wide: int, deep: int) -> float:
-        return count // wide * cycles(wide, deep) + (cycles(count % wide, deep) if count % wide else 0)
-
-    def text(wide: int, deep: int) -> int:
-        copies = len(_edges(axis, wide)[2]) + 1
-        return copies * taps_ * rows * wide * (deep + (channels % deep if channels > deep else 0))
-
-    best, least = Tile(step, 1), float("inf")
-    for wide in range(step, min(count, max(16, step)) + 1, step):
-        for deep in range(1, min(channels, 8) + 1):
-            if rows * wide * (deep + 1) + 2 > target.vector_registers:
-                break
-            total = channels // deep * whole(wide, deep) + (whole(wide, channels % deep) if channels % deep else 0)
-            total *= 1 + text(wide, deep) / 5000
-            if total < least:
-                best, least = Tile(wide, deep), total
-    return best
-
-
-def _edges(axis: Axis, wide: int) -> tuple[int, int, list[int]]:
-    """A row in tiles: from which to which all taps lie in the input, and the numbers of the other tiles."""
-    low, high = axis.inner
-    whole = axis.positions // wide
-    first = min(whole, -(-low // wide))
-    last = max(first, min(whole, high // wide))
-    return first, last, [t for t in range(-(-axis.positions // wide)) if not first <= t < last]
 
 
 class Direct(Kernel):
@@ -135,6 +80,10 @@ class Direct(Kernel):
         self.rows = tuple(max(axes[i].positions for axes in parts) for i in range(len(parts[0]) - 1))
         self.units = x.shape[0] * prod(self.rows)
         taps_ = prod(self.w.shape[3:])
+        # Weights that do not stay in the second-level cache are used for several units before the next come.
+        size = size_of(self.code)
+        row = self.inputs * groups * x.shape[-1] * (self.lanes if self.split else 1) * size
+        self.at_once = max(1, CACHED // row) if self.outputs * self.inputs * taps_ * size > CACHED else 1
         positions = prod(x.shape[-len(self.parts[0]) :] if backward else node.shape[2:])
         samples = x.shape[0] * (self.lanes if self.split else 1)
         flops = 2 * samples * positions * taps_ * self.outputs * self.inputs * groups
@@ -159,19 +108,36 @@ class Direct(Kernel):
     def emit(self, k: Emitter) -> None:
         if self.private:
             self._pack(k)
-        with k.loop(k.lo, k.hi) as unit:
-            n, *q = taken_apart(k, unit, (self.x.shape[0], *self.rows))
-            for axes in self.parts:
-                short = [at for at, size, axis in zip(q, self.rows, axes, strict=False) if axis.positions < size]
-                counts = [axis.positions for size, axis in zip(self.rows, axes, strict=False) if axis.positions < size]
-                if not short:
-                    self._row(k, axes, n, q)
-                    continue
-                inside = k.const(True, "b1")
-                for at, count in zip(short, counts, strict=True):
-                    inside = inside & k.compare("lt", k.index(at), count)
-                with k.when(inside):
-                    self._row(k, axes, n, q)
+        if self.at_once == 1:
+            with k.loop(k.lo, k.hi) as unit:
+                self._units(k, unit, unit)
+            return
+        with k.loop(k.lo, k.hi, self.at_once) as first:
+            self._units(k, first, Ix.of(k.minimum(k.index(first + self.at_once), k.hi)))
+
+    def _units(self, k: Emitter, first: Ix, last: Ix) -> None:
+        """The units from `first` up to `last` (the first alone where both are the same), block of channels by block."""
+        for axes in self.parts:
+            with k.loop(0, self.groups) as g:
+                for column, tile, mask in self._columns(k, axes):
+                    if first is last:
+                        self._unit(k, first, axes, g, column, tile, mask)
+                        continue
+                    with k.loop(first, last) as unit:
+                        self._unit(k, unit, axes, g, column, tile, mask)
+
+    def _unit(
+        self, k: Emitter, unit: Ix, axes: tuple[Axis, ...], g: Ix, column: Ix, tile: Tile, mask: Val | None
+    ) -> None:  # fmt: skip
+        """The rows of a unit, if this phase has so many."""
+        n, *q = taken_apart(k, unit, (self.x.shape[0], *self.rows))
+        inside: Val | None = None
+        for at, size, axis in zip(q, self.rows, axes, strict=False):
+            if axis.positions < size:
+                here = k.compare("lt", k.index(at), axis.positions)
+                inside = here if inside is None else inside & here
+        with nullcontext() if inside is None else k.when(inside):
+            self._tiles(k, Block(axes, n, g, self._rows(q), column, mask), tile)
 
     def _pack(self, k: Emitter) -> None:
         """Copy the weights so that each vector of output channels lies together, filled up with zeros."""
@@ -191,34 +157,32 @@ class Direct(Kernel):
         """The rows that a unit of work makes."""
         return [q]
 
-    def _row(self, k: Emitter, axes: tuple[Axis, ...], n: Ix, q: Sequence[Ix]) -> None:
-        """All channels of the rows of a unit."""
+    def _columns(self, k: Emitter, axes: tuple[Axis, ...]) -> Iterator[tuple[Ix, Tile, Val | None]]:
+        """Blocks of output channels: the first channel (or vector) of each, the tile, the mask of its last vector."""
         depth = self.inputs * prod(axis.taps for axis in axes[:-1])
-        rows = self._rows(q)
+        rows = len(self._rows([Ix() for _ in axes[:-1]]))
         weight = size_of(self.code) * (1 if self.split else self.lanes)
-        tile = best_tile(
-            axes[-1].positions, self.columns, axes[-1], depth, weight, self.target, len(rows), self.step
-        )  # fmt: skip
+        tile = best_tile(axes[-1].positions, self.columns, axes[-1], depth, weight, self.target, rows, self.step)
         whole = self.columns // tile.deep
         tail = self.columns % tile.deep
         ragged = not self.split and self.outputs % self.lanes > 0
         if ragged and not tail:  # the last vector is not full: give its tile a text of its own
             whole, tail = whole - 1, tile.deep
-        with k.loop(0, self.groups) as g:
+        if whole:
             with k.loop(0, whole) as number:
-                self._tiles(k, Block(axes, n, g, rows, number * tile.deep, None), tile)
-            if tail:
-                mask = k.first_lanes(self.outputs % self.lanes, self.lanes) if ragged else None
-                self._tiles(k, Block(axes, n, g, rows, Ix(whole * tile.deep), mask), Tile(tile.wide, tail))
+                yield number * tile.deep, tile, None
+        if tail:
+            mask = k.first_lanes(self.outputs % self.lanes, self.lanes) if ragged else None
+            yield Ix(whole * tile.deep), Tile(tile.wide, tail), mask
 
     def _tiles(self, k: Emitter, block: Block, tile: Tile) -> None:
         """Rows in tiles. Those that touch the border are written one by one, with only the taps that see something."""
         axis = block.axes[-1]
-        a, b, edges = _edges(axis, tile.wide)
+        a, b, border = edges(axis, tile.wide)
         with k.loop(a, b) as t:
             self._tile(k, block, t * tile.wide, tile)
-        if axis.taps <= UNROLLED and len(edges) <= 4:
-            for t in edges:
+        if axis.taps <= UNROLLED and len(border) <= 4:
+            for t in border:
                 x = t * tile.wide
                 part = Tile(min(tile.wide, axis.positions - x), tile.deep)
                 self._tile(k, block, Ix(x), part, lambda i, tap, x=x: axis.sees(x + i, tap))

@@ -15,8 +15,9 @@ from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, Val
 from ..codegen.writer import Target
 from .body import Body
-from .conv import Block, Convolution, Tile
+from .conv import Block, Convolution
 from .conv_nest import account, with_lane
+from .conv_tile import Tile
 from .pool_best import Best, stops_at_nan
 from .views import View
 
