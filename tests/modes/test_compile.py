@@ -447,7 +447,7 @@ def test_memory_stays_flat() -> None:
     kept: list[int] = []
     tracemalloc.start()
     for _ in range(3):
-        for _ in range(5_000):
+        for _ in range(4_000):
             p = f(p, 1.0)
         gc.collect()
         kept.append(tracemalloc.get_traced_memory()[0])

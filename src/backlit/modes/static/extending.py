@@ -111,7 +111,8 @@ def overridden(node: Node, rule_name: str, tensors: Sequence[Any]) -> Any:
     args, kwargs = node.params["args"]
     public = {f"argument {i}": a for i, a in enumerate(args) if not isinstance(a, Hole)}
     rule = _vjp(rule_name, op.name, {**public, **kwargs})
-    twin = OpDef(op.name, kernel, infer=shapes, promotes=(), results=op.results, vjp=rule)
+    name = f"{op.name} with the gradient {rule_name}"  # of its own: it is not the record that the name stands for
+    twin = OpDef(name, kernel, infer=shapes, promotes=(), results=op.results, vjp=rule, family="custom")
     found = bind(twin, tensors, {})
     return list(found) if op.results is not None else found
 
@@ -162,6 +163,7 @@ def py_func(
 
     op = PyFunc(
         op_name, kernel, infer=rule, promotes=(), results=tuple if several else None, vjp=_vjp(op_name, op_name, {}),
+        family="custom",
     )  # fmt: skip
     items = [x if is_static(x) else as_value(x.numpy() if isinstance(x, Tensor) else x, copy=True) for x in inputs]
     graph = graph_of(op_name, items) or get_default_graph()
