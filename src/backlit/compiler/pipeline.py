@@ -10,6 +10,9 @@ import numpy as np
 from ..base.config import config, enable_grad
 from ..base.errors import GraphError
 from ..graph.graph import Graph
+from ..graph.node import Node
+from ..graph.opdef import Spec
+from ..ops.loops import COND, SCAN, WHILE
 from .passes.batch import batch_matmuls
 from .passes.counters import unroll_counters
 from .passes.cse import cse
@@ -83,9 +86,29 @@ def nested(graph: Graph) -> Iterator[Graph]:
 
 
 def verify(graph: Graph) -> None:
-    """`Graph.verify`, of the graph and of all within it."""
+    """`Graph.verify`, of the graph and of all within it; and each loop and branch gets what its graphs expect."""
     for one in nested(graph):
         one.verify()
+        for node in one.nodes:
+            for name, given in _given(node):
+                expected = [(n.shape, n.dtype) for n in node.params[name].inputs]
+                if [(x.shape, x.dtype) for x in given] != expected:
+                    raise GraphError(f"verify: the inputs of {node.label} are not those of its graph {name!r}.")
+
+
+def _given(node: Node) -> Iterator[tuple[str, Sequence[Any]]]:
+    """For each graph within a node its name, and what it is called with."""
+    inputs = node.inputs or ()
+    if node.op is COND:
+        yield from (("true", inputs[1:]), ("false", inputs[1:]))
+    elif node.op is WHILE:
+        first, second = node.params["constants"]
+        yield "test", (*inputs[:first], *inputs[first + second :])
+        yield "body", inputs[first:]
+    elif node.op is SCAN:
+        last = node.params["constants"] + node.params["carries"]
+        slices = [Spec(x.shape[1:], x.dtype) for x in inputs[last:]]
+        yield "body", (*inputs[:last], *slices)
 
 
 def sample(graph: Graph, rng: np.random.Generator) -> list[Any]:

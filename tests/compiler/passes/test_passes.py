@@ -313,6 +313,17 @@ def test_an_illegal_graph_is_found_and_the_pass_named():
         pipeline.run(specified(bl.exp, ((3,),)), passes=[("wrong", wrong)])
 
 
+def test_a_loop_that_gets_too_little_is_found():
+    def wrong(graph):
+        scan = loops(graph)[0]
+        scan.inputs = scan.inputs[:-1]
+        return graph
+
+    graph = specified(lambda x: bl.scan(lambda c, v: (c + v, None), x[0], x)[0], ((4,),))
+    with bl.settings(check=True), pytest.raises(bl.GraphError, match=r"after the pass 'wrong': .*'body'"):
+        pipeline.run(graph, passes=[("wrong", wrong)])
+
+
 # --- counters --------------------------------------------------------------------------------------
 
 
