@@ -26,10 +26,11 @@ class Entry:
         run: takes the address of the table.
         table: the pointers.
         inputs, outputs: (place in the table, number of the input or output).
+        threads: how many threads run it.
     """
 
-    def __init__(self, run: Callable[[int], None], size: int) -> None:
-        self.run = run
+    def __init__(self, run: Callable[[int], None], size: int, threads: int) -> None:
+        self.run, self.threads = run, threads
         self.table = np.zeros(size, np.uintp)
         self.inputs: list[tuple[int, int]] = []
         self.outputs: list[tuple[int, int]] = []

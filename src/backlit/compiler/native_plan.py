@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,12 @@ from .lower.region import Context, Region
 from .lower.steps import Call, Step, kernels
 from .memory import Arena, plan
 
+if TYPE_CHECKING:
+    from .report import Report
+
+if TYPE_CHECKING:
+    from .report import Report
+
 
 class NativePlan:
     """The function from the values of a graph's inputs to those of its outputs, as machine code.
@@ -44,17 +50,17 @@ class NativePlan:
         self.target = Target(host.vector_bytes, host.vector_registers, host.has("fma") or "aarch64" in host.triple)
         self.optimised = pipeline.run(graph)
         context = Context(self.target, threads)
-        self._inputs = [self._argument(context, n.name or f"x{i}", n, "input") for i, n in enumerate(graph.inputs)]
-        self._outputs: list[View | None] = []
+        self.inputs = [self._argument(context, n.name or f"x{i}", n, "input") for i, n in enumerate(graph.inputs)]
+        self.outputs: list[View | None] = []
         for i, o in enumerate(self.optimised.outputs):
             given = self.donated.get(i)
             if given is not None:
-                self._outputs.append(self._inputs[given])
+                self.outputs.append(self.inputs[given])
             else:
-                self._outputs.append(self._argument(context, f"out{i}", o, "output") if isinstance(o, Node) else None)
+                self.outputs.append(self._argument(context, f"out{i}", o, "output") if isinstance(o, Node) else None)
         self._status = context.status
         self._noted = np.zeros(1, np.int64)
-        self.region = Region(context, self.optimised, self._inputs, self._outputs)
+        self.region = Region(context, self.optimised, self.inputs, self.outputs)
         self.steps = self.region.steps
         self.arena = plan(self.steps)
         self._codes: list[Code] = []
@@ -80,7 +86,7 @@ class NativePlan:
                 continue
             if run:
                 self._codes.append(Driver(run, self.arena, self.host, self.target, self.threads).code())
-                program.append(self._entry(self._codes[-1]))
+                program.append(self.entry(self._codes[-1], self._held))
                 run = []
             if step is not None:
                 program.append(step)
@@ -92,7 +98,7 @@ class NativePlan:
                 entry.table[:2] = data_pointer(self._memory), data_pointer(private)
         watched = self._check if self._status.nodes else None
         return written(
-            program, self._inputs, self._outputs, self.optimised.outputs, self.donated, self._compute, watched, Lock()
+            program, self.inputs, self.outputs, self.optimised.outputs, self.donated, self.compute, watched, Lock()
         )
 
     def _check(self) -> None:
@@ -105,21 +111,22 @@ class NativePlan:
                 "Call the function without compile to see which."
             )
 
-    def _entry(self, code: Code) -> Entry:
+    def entry(self, code: Code, held: list[Any]) -> Entry:
+        """Load native code, and find out which pointers it takes. What must live as long is added to `held`."""
         loaded = native.load(native.cached_object(code.ir, self.host), ["entry"])
-        self._held.append(loaded)
+        held.append(loaded)
         address = loaded.address("entry")
         threads = self.threads if code.shared else 1
         run = pool.direct(address) if threads == 1 else lambda table: pool.run(address, table, threads)
-        entry = Entry(run, 2 + len(code.slots))
-        given = {v.buffer: i for i, v in enumerate(self._inputs)}
-        taken = {v.buffer: i for i, v in enumerate(self._outputs) if v is not None}
+        entry = Entry(run, 2 + len(code.slots), threads)
+        given = {v.buffer: i for i, v in enumerate(self.inputs)}
+        taken = {v.buffer: i for i, v in enumerate(self.outputs) if v is not None}
         for slot, buffer in enumerate(code.slots, 2):
             if buffer.kind == "status":
                 entry.table[slot] = data_pointer(self._noted)
             elif buffer.kind == "constant":
-                value = np.ascontiguousarray(buffer.value)
-                self._held.append(value)
+                value = np.asarray(buffer.value, order="C")
+                held.append(value)
                 entry.table[slot] = data_pointer(value)
             elif buffer in given:
                 entry.inputs.append((slot, given[buffer]))
@@ -127,9 +134,10 @@ class NativePlan:
                 entry.outputs.append((slot, taken[buffer]))
         return entry
 
-    def _compute(self, step: Call, arrays: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
+    def compute(self, step: Call, arrays: Sequence[Any], results: Sequence[Any], memory: Any = None) -> None:
         """Run the NumPy kernel of a node on what lies in memory."""
-        values = [self._seen(x, arrays, results) if isinstance(x, View) else x for x in step.inputs]
+        seen = self.seer(arrays, results, memory)
+        values = [seen(x) if isinstance(x, View) else x for x in step.inputs]
         values = [v[()] if isinstance(v, np.ndarray) and not v.ndim else v for v in values]
         with np.errstate(all="ignore"):
             found = step.node.op.eval(*values, **step.node.params)
@@ -137,22 +145,27 @@ class NativePlan:
         several = found if step.node.op.results is not None else (found,)
         for value, view in zip(several, outputs, strict=True):
             if view is not None:
-                self._seen(view, arrays, results)[...] = value
+                seen(view)[...] = value
 
-    def _seen(self, view: View, arrays: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> np.ndarray:
-        """The array that a view shows, wherever it lies."""
-        buffer = view.buffer
-        dtype = np.dtype(buffer.code)
-        if buffer.kind == "scratch":
-            at = self.arena.places[buffer]
-            flat = self._memory[at : at + buffer.nbytes].view(dtype)
-        elif buffer.kind == "constant":
-            flat = np.ascontiguousarray(buffer.value).reshape(-1)
-        else:
-            pairs = [*zip(self._inputs, arrays, strict=True), *zip(self._outputs, results, strict=True)]
-            flat = next(a for v, a in pairs if v is not None and v.buffer is buffer).reshape(-1)
-        strides = [s * dtype.itemsize for s in view.strides]
-        return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
+    def seer(self, arrays: Sequence[Any], results: Sequence[Any], memory: Any = None) -> Callable[[View], np.ndarray]:
+        """The function from a view to the array that it shows, during a call with these inputs and outputs."""
+        memory = self._memory if memory is None else memory
+        pairs = [*zip(self.inputs, arrays, strict=True), *zip(self.outputs, results, strict=True)]
+
+        def seen(view: View) -> np.ndarray:
+            buffer = view.buffer
+            dtype = np.dtype(buffer.code)
+            if buffer.kind == "scratch":
+                at = self.arena.places[buffer]
+                flat = memory[at : at + buffer.nbytes].view(dtype)
+            elif buffer.kind == "constant":
+                flat = np.asarray(buffer.value, order="C").reshape(-1)
+            else:
+                flat = next(a for v, a in pairs if v is not None and v.buffer is buffer).reshape(-1)
+            strides = [s * dtype.itemsize for s in view.strides]
+            return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
+
+        return seen
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -175,6 +188,21 @@ class NativePlan:
     def asm(self) -> str:
         """What the machine gets."""
         return "\n".join(native.emit_assembly(c.ir, self.host) for c in self._codes)
+
+    def report(self, values: Sequence[Any] | None = None) -> Report:
+        """The kernels with their operations, bytes, time and share of the machine's limit.
+
+        Args:
+            values: inputs to run on; random ones by default.
+        """
+        from .report import report
+
+        return report(self, values)
+
+    @property
+    def passes(self) -> list[tuple[str, Graph]]:
+        """The graph as it was traced, and as it is after each pass."""
+        return pipeline.stages(self.graph)
 
     @property
     def memory(self) -> Arena:

@@ -128,7 +128,7 @@ class Take(_Indexed):
 
 
 class Window(_Indexed):
-    """`dynamic_slice`: a part of `x` along `axis` from a computed start; or (`into`) zeros with a part written there."""
+    """`dynamic_slice`: a part of `x` along `axis` from a computed start; or (`into`) a part written there."""
 
     kind: ClassVar[str] = "window"
 

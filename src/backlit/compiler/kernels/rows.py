@@ -28,9 +28,9 @@ from .views import Buffer, View, contiguous
 
 #: Ops that cost as much as some ten additions.
 DEAR = frozenset((
-    "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "sigmoid", "erf", "erfc", "sin", "cos", "tan", "gelu",
-    "silu", "softplus", "mish", "pow", "sinh", "cosh", "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh", "logaddexp",
-    "log_sigmoid", "elu", "selu", "celu", "lgamma", "digamma", "erfinv",
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "celu", "cos", "cosh", "digamma", "elu", "erf",
+    "erfc", "erfinv", "exp", "exp2", "expm1", "gelu", "lgamma", "log", "log10", "log1p", "log2", "log_sigmoid",
+    "logaddexp", "mish", "pow", "selu", "sigmoid", "silu", "sin", "sinh", "softplus", "tan", "tanh",
 ))  # fmt: skip
 
 #: Elements of one operation that are worth a thread of their own.
@@ -145,7 +145,8 @@ class Rows(Kernel):
         if not self.inner:
             vectors = -(-n // self.lanes)
             self.columns = max(1, min(4 if len(self.reductions) < 3 else 2, vectors // 2 if units < 8 else vectors))
-            units *= -(-vectors // self.columns)
+            self.groups = -(-vectors // self.columns)
+            units *= self.groups
         self.units = max(units, 0)
         total = prod(space.sizes) * (weight + 1) / 2
         self.grain = max(1, -(-int(WORTH * units) // max(1, int(total))))
@@ -167,7 +168,7 @@ class Rows(Kernel):
         """The index of a unit on the kept axes, its block, and its group of columns."""
         counts = [(i, self.space.sizes[i]) for i in self.rows]
         if not self.inner:
-            counts.append((-2, -(-(-(-self.space.sizes[self.axis] // self.lanes)) // self.columns)))
+            counts.append((-2, self.groups))
         counts.append((-1, self.blocks))
         found: dict[int, Any] = {}
         rest = unit
@@ -390,8 +391,7 @@ class Rows(Kernel):
 
     def _outer(self, k: Emitter, index: dict[int, Any], block: Ix, column: Ix) -> None:
         n, lanes = self.space.sizes[self.axis], self.lanes
-        full, width = n // lanes, self.columns
-        groups = -(-(-(-n // lanes)) // width)
+        full, width, groups = n // lanes, self.columns, self.groups
         ragged = full % width != 0 or n % lanes != 0
         if not ragged:
             self._columns(k, index, block, [(column * (width * lanes) + j * lanes, None) for j in range(width)])

@@ -42,7 +42,7 @@ class Space(NamedTuple):
         return bool(self.axes[node] & self.reduced) if self.reduced else bool(self.axes[node])
 
     def lane_axis(self) -> int:
-        """The axis along which vectors run: where most arrays have their elements one after another, the last of these."""
+        """The axis along which vectors run: where most arrays have their elements one after another."""
         best, axis = (-1.0, 0), 0
         for i, n in enumerate(self.sizes):
             score = 0.0

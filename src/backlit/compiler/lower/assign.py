@@ -1,4 +1,4 @@
-"""Values that must end in a given place (outputs, donated inputs, carries): written there at once where that is safe."""
+"""Values that must end in a given place (outputs, donated inputs, carries): written there at once if that is safe."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Grouping:
         return None
 
     def _space(self, node: Node) -> tuple[int, ...]:
-        """The index space of a node that is not elementwise; a product has rows and columns, where one is missing too."""
+        """The index space of a node that is not elementwise; a product always has rows and columns."""
         if node.op.results is not None:
             return ()
         if node.op.name != "matmul":
