@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..runtime.memory import aligned, data_pointer
-from .kernels.views import View
+from .kernels.views import Buffer, View
 
-#: What `sys.getrefcount` says of an array that only the list of rooms and the asking function hold.
-_FREE = 3
+
+@cache
+def _free() -> tuple[int, int]:
+    """What `sys.getrefcount` says of a result that only the list of rooms and the asking function hold, and of its base.
+
+    Every view of a result refers not to the result but to its base, the owner of the memory, so both must be asked.
+    Counted, as interpreters differ in it.
+    """
+    rooms = [_maker(View.whole(Buffer("counted", "f4", 8), (8,)))()]
+    r = rooms[0]
+    return sys.getrefcount(r), sys.getrefcount(r.base)
 
 
 class Entry:
@@ -81,7 +91,9 @@ def written(
             names[f"room{i}"] = _maker(view)
             rooms.append(names[f"room{i}"]())
             n = len(rooms) - 1
-            body += [f"r{i} = rooms[{n}]", f"if count(r{i}) != {_FREE}: r{i} = rooms[{n}] = room{i}()"]
+            own, base = _free()
+            held = f"count(r{i}) != {own} or count(r{i}.base) != {base}"
+            body += [f"r{i} = rooms[{n}]", f"if {held}: r{i} = rooms[{n}] = room{i}()"]
     values, results = (f"({''.join(f'{x}{i}, ' for i in range(len(xs)))})" for x, xs in (("v", inputs), ("r", outputs)))
     for n, step in enumerate(program):
         if not isinstance(step, Entry):

@@ -25,6 +25,9 @@ def lower_indexing(region: Region, node: Node) -> list[Kernel] | None:
     if not is_real(node):
         return None
     kernels = list(_kernels(region, node))
+    for kernel in kernels:
+        if isinstance(kernel, (Take, Window, Update)):
+            kernel.name = region.context.names.unique(kernel.name)
     return kernels or None
 
 
