@@ -35,20 +35,24 @@ def _sigmoid(x: Any, /) -> Any:
 
 sigmoid = elementwise(
     "sigmoid", "1 / (1 + exp(-x)).", eval=_sigmoid, partials=(lambda out, x: out * (1 - out),), saves="out",
+    native=lambda k, x: k.sigmoid(x),
     dtypes="real floating-point", onnx="Sigmoid", latex="\\sigma({0})", samples=[(-5, 5)],
 )  # fmt: skip
 log_sigmoid = elementwise(
     "log_sigmoid", "ln(sigmoid(x)), computed without overflow.",
     eval=lambda x: np.minimum(x, 0) - np.log1p(np.exp(-abs(x))), partials=(lambda out, x: sigmoid(-x),), saves="x",
+    native=lambda k, x: k.minimum(x, 0) - k.log1p(k.exp(-k.abs(x))),
     dtypes="real floating-point", latex="\\ln\\sigma({0})", samples=[[(-5, -0.3), (0.3, 5)]],
 )  # fmt: skip
 softplus = elementwise(
     "softplus", "ln(1 + exp(x)), computed without overflow.",
     eval=lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))), partials=(lambda out, x: sigmoid(x),), saves="x",
+    native=lambda k, x: k.maximum(x, 0) + k.log1p(k.exp(-k.abs(x))),
     dtypes="real floating-point", onnx="Softplus", latex="\\ln(1 + e^{{{0}}})", samples=[(-5, 5)],
 )  # fmt: skip
 softsign = elementwise(
     "softsign", "x / (1 + |x|).", eval=lambda x: x / (1 + abs(x)), partials=(lambda out, x: (1 + abs_(x)) ** -2,),
+    native=lambda k, x: x / (k.abs(x) + 1),
     saves="x", dtypes="real floating-point", onnx="Softsign", latex="\\frac{{{0}}}{{1 + |{0}|}}",
     samples=[[(-5, -0.3), (0.3, 5)]],
 )  # fmt: skip
@@ -61,6 +65,7 @@ def _silu_partial(out: Any, x: Any) -> Any:
 
 silu = elementwise(
     "silu", "x · sigmoid(x), also called swish (Elfwing et al. 2018).", eval=lambda x: x * _sigmoid(x),
+    native=lambda k, x: x * k.sigmoid(x),
     partials=(_silu_partial,), saves="x", dtypes="real floating-point", onnx="Swish", latex="{0} \\, \\sigma({0})",
     samples=[(-5, 5)],
 )  # fmt: skip
@@ -73,6 +78,7 @@ def _mish_partial(out: Any, x: Any) -> Any:
 
 mish = elementwise(
     "mish", "x · tanh(softplus(x)) (Misra 2019).", eval=lambda x: x * np.tanh(softplus(x)), partials=(_mish_partial,),
+    native=lambda k, x: x * k.tanh(k.maximum(x, 0) + k.log1p(k.exp(-k.abs(x)))),
     saves="x", dtypes="real floating-point", onnx="Mish", latex="{0} \\tanh(\\ln(1 + e^{{{0}}}))", samples=[(-5, 5)],
 )  # fmt: skip
 
@@ -80,6 +86,7 @@ mish = elementwise(
 
 relu = elementwise(
     "relu", "The larger of x and 0; at 0 the gradient is 0.", eval=lambda x: np.maximum(x, 0),
+    native=lambda k, x: k.larger(0, x),
     partials=(lambda out, x: greater(out, 0),), saves="out", dtypes="real numeric", traits="idempotent", onnx="Relu",
     latex="\\max(0, {0})", samples=[[(-3, -0.3), (0.3, 3)]],
 )  # fmt: skip
@@ -91,6 +98,7 @@ def _relu6_partial(out: Any, x: Any) -> Any:
 
 relu6 = elementwise(
     "relu6", "relu(x), at most 6.", eval=lambda x: np.minimum(np.maximum(x, 0), 6), partials=(_relu6_partial,),
+    native=lambda k, x: k.smaller(6, k.larger(0, x)),
     saves="out", dtypes="real numeric", traits="idempotent", latex="\\min(\\max(0, {0}), 6)",
     samples=[[(-3, -0.3), (0.3, 5.7), (6.3, 9)]],
 )  # fmt: skip
@@ -102,14 +110,18 @@ def _leaky_relu(x: Any, /, *, negative_slope: float = 0.01) -> Any:
     return np.where(x > 0, x, x * negative_slope)
 
 
+def _native_leaky_relu(k: Any, x: Any, *, negative_slope: float) -> Any:
+    return k.select(x > 0, x, x * negative_slope)
+
+
 def _leaky_relu_partial(out: Any, x: Any, *, negative_slope: float) -> Any:
     return where(greater(x, 0), one(x), negative_slope)
 
 
 leaky_relu = elementwise(
     "leaky_relu", "x where it is positive, `negative_slope` times x elsewhere (Maas et al. 2013).",
-    eval=_leaky_relu, partials=(_leaky_relu_partial,), saves="x", dtypes="real floating-point", onnx="LeakyRelu",
-    latex="\\mathrm{{leakyrelu}}({0})",
+    eval=_leaky_relu, native=_native_leaky_relu, partials=(_leaky_relu_partial,), saves="x",
+    dtypes="real floating-point", onnx="LeakyRelu", latex="\\mathrm{{leakyrelu}}({0})",
     samples=lambda rng: [((x := _clear_of_zero(rng),), {}), ((x,), {"negative_slope": 1.5})],
 )  # fmt: skip
 
@@ -124,12 +136,17 @@ def _exponential_unit(x: Any, scale: float, steepness: float, decay: float) -> A
     return np.maximum(x, 0) * scale + low * steepness
 
 
+def _native_unit(k: Any, x: Any, scale: float, steepness: float, decay: float) -> Any:
+    return k.select(x > 0, x * scale, k.expm1(x / decay) * steepness)
+
+
 def _elu(x: Any, /, *, alpha: float = 1.0) -> Any:
     return _exponential_unit(x, 1.0, alpha, 1.0)
 
 
 elu = elementwise(
     "elu", "x where it is positive, alpha · (exp(x) - 1) elsewhere (Clevert et al. 2016).", eval=_elu,
+    native=lambda k, x, *, alpha: _native_unit(k, x, 1.0, alpha, 1.0),
     partials=(lambda out, x, *, alpha: where(greater(x, 0), one(x), out + alpha),), dtypes="real floating-point",
     onnx="Elu", latex="\\mathrm{{elu}}({0})",
     samples=lambda rng: [((x := _clear_of_zero(rng),), {}), ((x,), {"alpha": 0.5})],
@@ -142,6 +159,7 @@ def _celu(x: Any, /, *, alpha: float = 1.0) -> Any:
 
 celu = elementwise(
     "celu", "x where it is positive, alpha · (exp(x / alpha) - 1) elsewhere (Barron 2017).", eval=_celu,
+    native=lambda k, x, *, alpha: _native_unit(k, x, 1.0, alpha, alpha),
     partials=(lambda out, x, *, alpha: where(greater(x, 0), one(x), out / alpha + 1),), dtypes="real floating-point",
     onnx="Celu", latex="\\mathrm{{celu}}({0})",
     samples=lambda rng: [((x := _clear_of_zero(rng),), {}), ((x,), {"alpha": 2.0})],
@@ -154,6 +172,7 @@ _SELU_STEEPNESS = _SELU_ALPHA * _SELU_SCALE
 selu = elementwise(
     "selu", "The elu whose scale keeps mean 0 and variance 1 through the layers (Klambauer et al. 2017).",
     eval=lambda x: _exponential_unit(x, _SELU_SCALE, _SELU_STEEPNESS, 1.0),
+    native=lambda k, x: _native_unit(k, x, _SELU_SCALE, _SELU_STEEPNESS, 1.0),
     partials=(lambda out, x: where(greater(x, 0), one(x) * _SELU_SCALE, out + _SELU_STEEPNESS),),
     dtypes="real floating-point", onnx="Selu", latex="\\mathrm{{selu}}({0})", samples=[[(-3, -0.3), (0.3, 3)]],
 )  # fmt: skip
@@ -196,6 +215,7 @@ gelu = elementwise(
 
 hard_tanh = elementwise(
     "hard_tanh", "x brought into the range from -1 to 1.", eval=lambda x: np.minimum(np.maximum(x, -1), 1),
+    native=lambda k, x: k.smaller(1, k.larger(-1, x)),
     partials=(lambda out, x: less(abs_(out), 1),), saves="out", dtypes="real floating-point", traits="idempotent",
     latex="\\mathrm{{hardtanh}}({0})", samples=[[(-3, -1.3), (-0.7, 0.7), (1.3, 3)]],
 )  # fmt: skip
@@ -207,6 +227,7 @@ def _hard_sigmoid(x: Any, /) -> Any:
 
 hard_sigmoid = elementwise(
     "hard_sigmoid", "relu6(x + 3) / 6 (Howard et al. 2019).", eval=_hard_sigmoid,
+    native=lambda k, x: k.smaller(6, k.larger(0, x + 3)) / 6,
     partials=(lambda out, x: less(abs_(x), 3) * one(x) / 6,), saves="x", dtypes="real floating-point",
     latex="\\mathrm{{hardsigmoid}}({0})", samples=[[(-6, -3.3), (-2.7, 2.7), (3.3, 6)]],
 )  # fmt: skip
@@ -218,6 +239,7 @@ def _hard_swish_partial(out: Any, x: Any) -> Any:
 
 hard_swish = elementwise(
     "hard_swish", "x · hard_sigmoid(x) (Howard et al. 2019).", eval=lambda x: x * _hard_sigmoid(x),
+    native=lambda k, x: x * (k.smaller(6, k.larger(0, x + 3)) / 6),
     partials=(_hard_swish_partial,), saves="x", dtypes="real floating-point", onnx="HardSwish",
     latex="{0} \\cdot \\mathrm{{hardsigmoid}}({0})", samples=[[(-6, -3.3), (-2.7, 2.7), (3.3, 6)]],
 )  # fmt: skip

@@ -19,32 +19,39 @@ from .exponential import log
 
 add = elementwise(
     "add", "x1 + x2.", eval=operator.add, partials=(1, 1), saves="", traits=["commutative", "jointly_linear"],
+    native=lambda k, a, b: a + b,
     array_api=True, onnx="Add", latex="{0} + {1}", samples=[(-3, 3), (-3, 3)],
 )  # fmt: skip
 subtract = elementwise(
     "subtract", "x1 - x2.", eval=operator.sub, partials=(1, -1), saves="", traits=["jointly_linear"],
+    native=lambda k, a, b: a - b,
     array_api=True, onnx="Sub", latex="{0} - {1}", samples=[(-3, 3), (-3, 3)],
 )  # fmt: skip
 multiply = elementwise(
     "multiply", "x1 · x2.", eval=operator.mul, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2",
+    native=lambda k, a, b: a * b,
     traits="commutative", array_api=True, onnx="Mul", latex="{0} \\cdot {1}", samples=[(-3, 3), (-3, 3)],
 )  # fmt: skip
 divide = elementwise(
     "divide", "x1 / x2.", eval=operator.truediv,
+    native=lambda k, a, b: a / b,
     partials=(lambda out, x1, x2: 1 / x2, lambda out, x1, x2: -out / x2), saves="out x2", dtypes="floating-point",
     traits="singular", array_api=True, onnx="Div", latex="\\frac{{{0}}}{{{1}}}",
     samples=[(-3, 3), [(-3, -0.5), (0.5, 3)]],
 )  # fmt: skip
 negative = elementwise(
     "negative", "-x.", eval=operator.neg, partials=(-1,), saves="", array_api=True, onnx="Neg", latex="-{0}",
+    native=lambda k, x: -x,
     samples=[(-3, 3)],
 )  # fmt: skip
 positive = elementwise(
     "positive", "+x.", eval=operator.pos, partials=(1,), saves="", array_api=True, onnx="Identity", latex="{0}",
+    native=lambda k, x: x,
     samples=[(-3, 3)],
 )  # fmt: skip
 reciprocal = elementwise(
     "reciprocal", "1 / x.", eval=lambda x: 1 / x, partials=(lambda out, x: -out / x,),
+    native=lambda k, x: 1 / x,
     dtypes="floating-point", traits="singular", array_api=True, onnx="Reciprocal", latex="\\frac{{1}}{{{0}}}",
     samples=[[(-3, -0.5), (0.5, 3)]],
 )  # fmt: skip
@@ -75,6 +82,7 @@ guarded_multiply = elementwise(
     "x1 · x2, and 0 where x1 is 0: a cotangent that carries nothing adds nothing, past any pole. But an infinite one "
     "times a partial of 0 stays NaN, because there the chain rule says nothing.",
     eval=guarded_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2",
+    native=lambda k, a, b: k.select(k.equal(a, 0), 0, a * b),
     traits=["masked", "selects"],
     dtypes="floating-point", namespace="hidden", latex="{0} \\cdot {1}", samples=[[(-3, -0.5), (0.5, 3)], (-3, 3)],
 )  # fmt: skip
@@ -82,6 +90,7 @@ masked_multiply = elementwise(
     "masked_multiply",
     "x1 · x2, and 0 where either is 0: what the derivatives of `guarded_multiply` are made of.",
     eval=masked_product, partials=(lambda out, x1, x2: x2, lambda out, x1, x2: x1), saves="x1 x2",
+    native=lambda k, a, b: k.select(k.equal(a, 0) | k.equal(b, 0), 0, a * b),
     traits=["commutative", "masked", "selects"],
     dtypes="floating-point", namespace="hidden", latex="{0} \\cdot {1}", samples=[[(-3, -0.5), (0.5, 3)], (-3, 3)],
 )  # fmt: skip
@@ -90,11 +99,13 @@ masked_multiply = elementwise(
 
 floor_divide = elementwise(
     "floor_divide", "x1 / x2 rounded down; the derivative is 0.", eval=operator.floordiv, partials=(0, 0), saves="",
+    native=lambda k, a, b: k.floor_divide(a, b),
     dtypes="real numeric", array_api=True, latex="\\left\\lfloor \\frac{{{0}}}{{{1}}} \\right\\rfloor",
     samples=[[(-2.7, -2.3), (2.3, 2.7)], (1, 1.1)],
 )  # fmt: skip
 remainder = elementwise(
     "remainder", "x1 - x2·floor(x1 / x2), with the sign of x2.", eval=operator.mod,
+    native=lambda k, a, b: k.modulo(a, b),
     partials=(1, lambda out, x1, x2: -floor_divide(x1, x2)), saves="x1 x2", dtypes="real numeric",
     array_api=True, onnx="Mod", latex="{0} \\bmod {1}", samples=[[(-2.7, -2.3), (2.3, 2.7)], (1, 1.1)],
 )  # fmt: skip
@@ -111,6 +122,7 @@ def _sign_vjp(g: Any, out: Any, x: Any) -> tuple[Any]:
 
 sign = elementwise(
     "sign", "-1, 0 or 1; of a complex number x / |x|. The derivative for real numbers is 0.", eval=np.sign,
+    native=lambda k, x: k.select(x > 0, 1, k.select(x < 0, -1, x)),
     vjp=_sign_vjp, array_api=True, onnx="Sign", latex="\\mathrm{{sgn}}({0})", samples=[[(-3, -0.5), (0.5, 3)]],
 )  # fmt: skip
 
@@ -121,6 +133,7 @@ def _abs_partial(out: Any, x: Any) -> Any:
 
 abs_ = elementwise(
     "abs", "The magnitude of x; at 0 the gradient is 0.", eval=operator.abs, partials=(_abs_partial,), saves="x",
+    native=lambda k, x: k.abs(x),
     result="real", array_api=True, onnx="Abs", latex="\\left|{0}\\right|", samples=[[(-3, -0.5), (0.5, 3)]],
 )  # fmt: skip
 hypot = elementwise(
@@ -134,14 +147,17 @@ hypot = elementwise(
 
 square = elementwise(
     "square", "x².", eval=lambda x: x * x, partials=(lambda out, x: 2 * x,), saves="x",
+    native=lambda k, x: x * x,
     array_api=True, latex="{0}^2", samples=[(-3, 3)],
 )  # fmt: skip
 sqrt = elementwise(
     "sqrt", "The square root.", eval=np.sqrt, partials=(lambda out, x: 0.5 / out,), saves="out",
+    native=lambda k, x: k.sqrt(x),
     dtypes="floating-point", traits="singular", array_api=True, onnx="Sqrt", latex="\\sqrt{{{0}}}", samples=[(0.2, 4)],
 )  # fmt: skip
 rsqrt = elementwise(
     "rsqrt", "1 / sqrt(x).", eval=lambda x: 1 / np.sqrt(x), partials=(lambda out, x: -0.5 * out / x,),
+    native=lambda k, x: 1 / k.sqrt(x),
     dtypes="floating-point", traits="singular", latex="\\frac{{1}}{{\\sqrt{{{0}}}}}", samples=[(0.2, 4)],
 )  # fmt: skip
 

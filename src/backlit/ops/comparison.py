@@ -20,38 +20,47 @@ STEP = "the result is boolean: it jumps, and is constant in between"
 
 equal = elementwise(
     "equal", "x1 = x2.", eval=operator.eq, nondiff=STEP, dtypes="any", result="boolean", traits="commutative",
+    native=lambda k, a, b: k.equal(a, b),
     array_api=True, onnx="Equal", latex="{0} = {1}", samples=[(-2, 2), (-2, 2)],
 )  # fmt: skip
 not_equal = elementwise(
     "not_equal", "x1 ≠ x2.", eval=operator.ne, nondiff=STEP, dtypes="any", result="boolean", traits="commutative",
+    native=lambda k, a, b: k.not_equal(a, b),
     array_api=True, latex="{0} \\neq {1}", samples=[(-2, 2), (-2, 2)],
 )  # fmt: skip
 less = elementwise(
     "less", "x1 < x2.", eval=operator.lt, nondiff=STEP, dtypes="real numeric", result="boolean",
+    native=lambda k, a, b: a < b,
     array_api=True, onnx="Less", latex="{0} < {1}", samples=[(-2, 2), (-2, 2)],
 )  # fmt: skip
 less_equal = elementwise(
     "less_equal", "x1 ≤ x2.", eval=operator.le, nondiff=STEP, dtypes="real numeric", result="boolean",
+    native=lambda k, a, b: a <= b,
     array_api=True, onnx="LessOrEqual", latex="{0} \\leq {1}", samples=[(-2, 2), (-2, 2)],
 )  # fmt: skip
 greater = elementwise(
     "greater", "x1 > x2.", eval=operator.gt, nondiff=STEP, dtypes="real numeric", result="boolean",
+    native=lambda k, a, b: a > b,
     array_api=True, onnx="Greater", latex="{0} > {1}", samples=[(-2, 2), (-2, 2)],
 )  # fmt: skip
 greater_equal = elementwise(
     "greater_equal", "x1 ≥ x2.", eval=operator.ge, nondiff=STEP, dtypes="real numeric", result="boolean",
+    native=lambda k, a, b: a >= b,
     array_api=True, onnx="GreaterOrEqual", latex="{0} \\geq {1}", samples=[(-2, 2), (-2, 2)],
 )  # fmt: skip
 isfinite = elementwise(
     "isfinite", "True where x is neither infinite nor NaN.", eval=np.isfinite, nondiff=STEP, result="boolean",
+    native=lambda k, x: k.is_finite(x),
     array_api=True, latex="\\mathrm{{isfinite}}({0})", samples=[(-2, 2)],
 )  # fmt: skip
 isinf = elementwise(
     "isinf", "True where x is infinite.", eval=np.isinf, nondiff=STEP, result="boolean",
+    native=lambda k, x: k.is_infinite(x),
     array_api=True, onnx="IsInf", latex="\\mathrm{{isinf}}({0})", samples=[(-2, 2)],
 )  # fmt: skip
 isnan = elementwise(
     "isnan", "True where x is NaN.", eval=np.isnan, nondiff=STEP, result="boolean",
+    native=lambda k, x: k.is_not_a_number(x),
     array_api=True, onnx="IsNaN", latex="\\mathrm{{isnan}}({0})", samples=[(-2, 2)],
 )  # fmt: skip
 
@@ -60,9 +69,18 @@ def _isclose(x1: Any, x2: Any, /, *, rtol: float = 1e-5, atol: float = 1e-8, equ
     return np.isclose(x1, x2, rtol, atol, equal_nan)
 
 
+def _native_isclose(k: Any, x1: Any, x2: Any, *, rtol: float, atol: float, equal_nan: bool) -> Any:
+    if x1.code[0] != "f":
+        x1, x2 = k.cast(x1, "f8"), k.cast(x2, "f8")
+    with k.exactly():
+        near = k.abs(x1 - x2) <= k.abs(x2) * rtol + atol
+    found = near & k.is_finite(x2) | k.equal(x1, x2)
+    return found | k.is_nan(x1) & k.is_nan(x2) if equal_nan else found
+
+
 isclose = elementwise(
     "isclose", "|x1 - x2| ≤ atol + rtol·|x2|; two NaN are close where `equal_nan`.", eval=_isclose, nondiff=STEP,
-    result="boolean", latex="{0} \\approx {1}",
+    native=_native_isclose, result="boolean", latex="{0} \\approx {1}",
     samples=lambda rng: [
         ((x := rng.uniform(-2, 2, (3, 4)), x + rng.choice([0, 1e-9, 0.1], 4)), {}),
         ((x, x + 0.01), {"rtol": 0.0, "atol": 0.02}),
@@ -108,6 +126,7 @@ def _where_spec(condition: Any, x1: Any, x2: Any) -> Spec:
 
 where = elementwise(
     "where", "x1 where the condition is true, x2 elsewhere; only what is taken gets a gradient.", eval=_where,
+    native=lambda k, condition, a, b: k.select(condition, a, b),
     infer=_where_spec, promotes=(1, 2), dtypes="any", saves="condition", traits=["jointly_linear", "selects"],
     transpose=(None, lambda g, c, x1, x2: where(c, g, 0), lambda g, c, x1, x2: where(c, 0, g)),
     array_api=True, onnx="Where", latex="\\begin{{cases}} {1} & {0} \\\\ {2} & \\text{{else}} \\end{{cases}}",
@@ -126,12 +145,14 @@ def _share(x1: Any, x2: Any, like: Any) -> Any:
 maximum = elementwise(
     "maximum", "The larger of x1 and x2, NaN where one is; of two equal ones each gets half the gradient.",
     eval=np.maximum, partials=(lambda out, x1, x2: _share(x1, x2, out), lambda out, x1, x2: _share(x2, x1, out)),
+    native=lambda k, a, b: k.maximum(a, b),
     saves="x1 x2", dtypes="real numeric", traits="commutative", array_api=True, onnx="Max", latex="\\max({0}, {1})",
     samples=[[(-3, -1), (1, 3)], (-0.9, 0.9)],
 )  # fmt: skip
 minimum = elementwise(
     "minimum", "The smaller of x1 and x2, NaN where one is; of two equal ones each gets half the gradient.",
     eval=np.minimum, partials=(lambda out, x1, x2: _share(x2, x1, out), lambda out, x1, x2: _share(x1, x2, out)),
+    native=lambda k, a, b: k.minimum(a, b),
     saves="x1 x2", dtypes="real numeric", traits="commutative", array_api=True, onnx="Min", latex="\\min({0}, {1})",
     samples=[[(-3, -1), (1, 3)], (-0.9, 0.9)],
 )  # fmt: skip
@@ -147,6 +168,11 @@ def _clip(x: Any, min: Any, max: Any, /) -> Any:
     if max is not None:
         x = np.minimum(x, max)
     return x
+
+
+def _native_clip(k: Any, x: Any, min: Any, max: Any) -> Any:
+    x = x if min is None else k.maximum(x, min)
+    return x if max is None else k.minimum(x, max)
 
 
 def _inside(out: Any, x: Any, min: Any, max: Any) -> Any:
@@ -169,7 +195,7 @@ def _at_max(out: Any, x: Any, min: Any, max: Any) -> Any:
 
 clip = elementwise(
     "clip", "x brought into the range from min to max, numbers or Tensors or None; on a bound the gradient is 1.",
-    eval=_clip, prepare=_clip_params, partials=(_inside, _at_min, _at_max), dtypes="real numeric",
+    eval=_clip, native=_native_clip, prepare=_clip_params, partials=(_inside, _at_min, _at_max), dtypes="real numeric",
     array_api=True, onnx="Clip", latex="\\mathrm{{clip}}({0}, {1}, {2})",
     samples=lambda rng: [
         ((rng.uniform(0.1, 0.9, (3, 4)) + rng.choice([-1, 0, 1], (3, 4)), 0, 1), {}),
@@ -185,11 +211,20 @@ def _nan_to_num(
     return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
 
+def _native_nan_to_num(k: Any, x: Any, *, nan: float, posinf: float | None, neginf: float | None) -> Any:
+    if x.code[0] != "f":
+        return x
+    largest = float(np.finfo(x.code).max)
+    high, low = largest if posinf is None else posinf, -largest if neginf is None else neginf
+    x = k.select(k.is_nan(x), nan, k.select(k.equal(x, math.inf), high, x))
+    return k.select(k.equal(x, -math.inf), low, x)
+
+
 nan_to_num = elementwise(
     "nan_to_num",
     "x with NaN replaced by `nan`, infinities by `posinf` and `neginf` (by default the largest finite numbers).",
-    eval=_nan_to_num, partials=(lambda out, x, *, nan, posinf, neginf: isfinite(x),), saves="x",
-    latex="\\mathrm{{finite}}({0})",
+    eval=_nan_to_num, native=_native_nan_to_num, partials=(lambda out, x, *, nan, posinf, neginf: isfinite(x),),
+    saves="x", latex="\\mathrm{{finite}}({0})",
     samples=lambda rng: [((rng.normal(size=(2, 3)),), {}), ((rng.normal(size=4),), {"nan": 1.0, "posinf": 5.0})],
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ def _cast_params(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None
 
 @movement(
     prepare=_cast_params, infer=lambda x, *, dtype: Spec(x.shape, dtype), saves="",
+    native=lambda k, x, *, dtype: k.cast(x, dtype),
     transpose=(lambda g, x, *, dtype: astype(g, x.dtype) if dtype.char in FLOAT else None,),
     traits="jointly_linear", onnx="Cast", array_api=True,
     samples=lambda rng: [((rng.normal(size=(2, 3)), np.float64), {}), ((rng.normal(size=2), np.complex128), {})],

@@ -10,14 +10,17 @@ from .comparison import nonzero
 
 sin = elementwise(
     "sin", "The sine of x in radians.", eval=np.sin, partials=(lambda out, x: cos(x),), saves="x",
+    native=lambda k, x: k.sin(x),
     dtypes="floating-point", array_api=True, onnx="Sin", latex="\\sin({0})", samples=[(-4, 4)],
 )  # fmt: skip
 cos = elementwise(
     "cos", "The cosine of x in radians.", eval=np.cos, partials=(lambda out, x: -sin(x),), saves="x",
+    native=lambda k, x: k.cos(x),
     dtypes="floating-point", array_api=True, onnx="Cos", latex="\\cos({0})", samples=[(-4, 4)],
 )  # fmt: skip
 tan = elementwise(
     "tan", "The tangent of x in radians.", eval=np.tan, partials=(lambda out, x: 1 + out * out,), saves="out",
+    native=lambda k, x: k.tan(x),
     dtypes="floating-point", array_api=True, onnx="Tan", latex="\\tan({0})", samples=[(-1.2, 1.2)],
 )  # fmt: skip
 asin = elementwise(
@@ -47,14 +50,17 @@ atan2 = elementwise(
 
 sinh = elementwise(
     "sinh", "The hyperbolic sine.", eval=np.sinh, partials=(lambda out, x: cosh(x),), saves="x",
+    native=lambda k, x: k.sinh(x),
     dtypes="floating-point", array_api=True, onnx="Sinh", latex="\\sinh({0})", samples=[(-3, 3)],
 )  # fmt: skip
 cosh = elementwise(
     "cosh", "The hyperbolic cosine.", eval=np.cosh, partials=(lambda out, x: sinh(x),), saves="x",
+    native=lambda k, x: k.cosh(x),
     dtypes="floating-point", array_api=True, onnx="Cosh", latex="\\cosh({0})", samples=[(-3, 3)],
 )  # fmt: skip
 tanh = elementwise(
     "tanh", "The hyperbolic tangent.", eval=np.tanh, partials=(lambda out, x: 1 - out * out,), saves="out",
+    native=lambda k, x: k.tanh(x),
     dtypes="floating-point", array_api=True, onnx="Tanh", latex="\\tanh({0})", samples=[(-3, 3)],
 )  # fmt: skip
 asinh = elementwise(

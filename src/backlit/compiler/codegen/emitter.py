@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from . import exponentials, logarithms, trigonometry
+import math
+
+from . import discrete, exponentials, logarithms, trigonometry
 from .values import Val
 from .writer import Writer
 
@@ -20,6 +22,9 @@ class Emitter(Writer):
     log, log1p = logarithms.log, logarithms.log1p
     sin, cos, tan = trigonometry.sin, trigonometry.cos, trigonometry.tan
 
+    shift_left, shift_right = discrete.shift_left, discrete.shift_right
+    floor_divide, modulo, nextafter = discrete.floor_divide, discrete.remainder, discrete.nextafter
+
     def sqrt(self, x: Val) -> Val:
         """The square root, correctly rounded."""
         return self.intrinsic("sqrt", x)
@@ -31,21 +36,37 @@ class Emitter(Writer):
         return self.select(x < 0, -x, x) if x.code[0] == "i" else x
 
     def floor(self, x: Val) -> Val:
-        """Rounded down."""
-        return self.intrinsic("floor", x)
+        """Rounded down; an integer as it is."""
+        return self.intrinsic("floor", x) if x.code[0] == "f" else x
 
     def ceil(self, x: Val) -> Val:
-        """Rounded up."""
-        return self.intrinsic("ceil", x)
+        """Rounded up; an integer as it is."""
+        return self.intrinsic("ceil", x) if x.code[0] == "f" else x
 
     def trunc(self, x: Val) -> Val:
-        """Rounded towards zero."""
-        return self.intrinsic("trunc", x)
+        """Rounded towards zero; an integer as it is."""
+        return self.intrinsic("trunc", x) if x.code[0] == "f" else x
 
     def rint(self, x: Val) -> Val:
-        """Rounded to the nearest integer, to the even one of two."""
-        return self.intrinsic("rint", x)
+        """Rounded to the nearest integer, to the even one of two; an integer as it is."""
+        return self.intrinsic("rint", x) if x.code[0] == "f" else x
 
     def copysign(self, x: Val, y: Val) -> Val:
         """The magnitude of x with the sign of y."""
         return self.intrinsic("copysign", x, y)
+
+    def is_finite(self, x: Val) -> Val:
+        """Is it neither infinite nor NaN? An integer always is."""
+        return self.abs(x) < math.inf if x.code[0] == "f" else self.const(True, "b1", x.lanes)
+
+    def is_infinite(self, x: Val) -> Val:
+        """Is it infinite? An integer never is."""
+        return self.equal(self.abs(x), math.inf) if x.code[0] == "f" else self.const(False, "b1", x.lanes)
+
+    def is_not_a_number(self, x: Val) -> Val:
+        """Is it NaN? An integer never is."""
+        return self.is_nan(x) if x.code[0] == "f" else self.const(False, "b1", x.lanes)
+
+    def sign_bit(self, x: Val) -> Val:
+        """Is the sign bit set, as that of -0 is?"""
+        return self.bitcast(x, f"i{x.code[1:]}") < 0

@@ -39,29 +39,32 @@ def _two_over_pi() -> tuple[int, ...]:
     return 0, *((bits >> (_BITS - 64 * (i + 1))) & (2**64 - 1) for i in range(_BITS // 64))
 
 
-def reduce_huge(k: Emitter, x: Val, r: Val, shifted: Val, limit: float) -> tuple[Val, Val]:
-    """`r` and `shifted` with the lanes where |x| is at least `limit` replaced."""
+def reduce_huge(k: Emitter, x: Val, r: Val, shifted: Val, limit: float) -> tuple[Val, Val, Val]:
+    """`r` and `shifted` with the lanes where |x| is at least `limit` replaced; and what rounding took from r there."""
     code, lanes = x.code, x.lanes
     name = f"payne_hanek_{code}"
     k.declarations.add(_function(k, name, code, limit))
-    places = [k.local(lanes, code) for _ in range(3)]
-    for place, value in zip(places, (x, r, shifted), strict=True):
+    places = [k.local(lanes, code) for _ in range(4)]
+    for place, value in zip(places, (x, r, shifted, k.const(0, code, lanes)), strict=True):
         k.store(place, 0, value)
     k.line(f"call void @{name}({', '.join(f'ptr {p}' for p in places)}, i64 0, i64 {lanes}, i64 0, i64 1)")
-    return k.load(places[1], 0, code, lanes), k.load(places[2], 0, code, lanes)
+    _, r, shifted, tail = (k.load(place, 0, code, lanes) for place in places)
+    return r, shifted, tail
 
 
 def _function(k: Emitter, name: str, code: str, limit: float) -> str:
     """The text of the function."""
-    k = type(k)(name, ("x", "r", "shifted"), k.target)
+    k = type(k)(name, ("x", "r", "shifted", "tail"), k.target)
     table = k.local(len(_two_over_pi()), "u8")
     for i, word in enumerate(_two_over_pi()):
         k.store(table, i, k.const(word, "u8"))
     with k.loop(k.lo, k.hi) as i:
         x = k.load("%x", i, code)
         with k.when(k.abs(x) >= limit):
-            quarters, rest = _reduced(k, k.cast(x, "f8"), table)
-            k.store("%r", i, k.cast(rest, code) + (x - x))  # NaN where x is infinite
+            quarters, large, small = _reduced(k, k.cast(x, "f8"), table)
+            r = k.cast(large + small, code)
+            k.store("%r", i, r + (x - x))  # NaN where x is infinite
+            k.store("%tail", i, k.cast((large - k.cast(r, "f8")) + small, code))
             k.store("%shifted", i, k.cast(quarters, code) + FORMATS[code].shifter)
     return k.finish()
 
@@ -70,8 +73,8 @@ def _function(k: Emitter, name: str, code: str, limit: float) -> str:
 _HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
 
 
-def _reduced(k: Emitter, x: Val, table: str) -> tuple[Val, Val]:
-    """The quarter turns of a float64, from -2 to 2, and what remains, in radians."""
+def _reduced(k: Emitter, x: Val, table: str) -> tuple[Val, Val, Val]:
+    """The quarter turns of a float64, from -2 to 2, and what remains, in radians, as a sum of two numbers."""
     bits = k.bitcast(x, "u8")
     m = bits & (1 << 52) - 1 | 1 << 52
     first = k.cast(k.cast(bits >> 52 & 0x7FF, "i8") - (1075 + 2 - 64), "i8")  # of the bits that count, in the table
@@ -85,10 +88,13 @@ def _reduced(k: Emitter, x: Val, table: str) -> tuple[Val, Val]:
     rest = k.cast(high, "i8") - (quarters << 62)
     exact = rest & -2048  # 53 bits; the others go with `middle`
     small = k.cast(rest & 2047, "f8") + k.cast(middle, "f8") * 2.0**-64
-    coarse = k.cast(exact, "f8")
-    radians = k.fma(coarse, _HALF_PI[0], k.fma(coarse, _HALF_PI[1], small * _HALF_PI[0])) * 2.0**-62
+    sign = k.copysign(k.const(2.0**-62, "f8"), x)
+    coarse, fine = k.cast(exact, "f8") * sign, small * sign
+    large = coarse * _HALF_PI[0]
+    with k.exactly():
+        lost = k.fma(coarse, _HALF_PI[0], -large)
     turns = k.cast(quarters, "f8")
-    return k.select(x < 0, -turns, turns), k.select(x < 0, -radians, radians)
+    return k.select(x < 0, -turns, turns), large, lost + k.fma(coarse, _HALF_PI[1], fine * _HALF_PI[0])
 
 
 def _high_product(k: Emitter, a: Val, b: Val) -> Val:

@@ -44,26 +44,36 @@ _CIRCLE = {
 }  # fmt: skip
 
 
-def _reduced(k: Emitter, x: Val) -> tuple[Val, Val]:
-    """r, and a value in whose lowest bits n stands."""
+class _Quarters(NamedTuple):
+    """x = n·π/2 + r + tail. The tail is only filled in where x is huge."""
+
+    r: Val
+    n: Val  # in the lowest bits
+    tail: Val
+
+
+def _reduced(k: Emitter, x: Val) -> _Quarters:
+    return k.once(("quarters", x.name), lambda: _reduce(k, x))
+
+
+def _reduce(k: Emitter, x: Val) -> _Quarters:
     c = _CIRCLE[x.code]
     n, shifted = nearest(k, x, 2 / math.pi, x.code)
     r = x
     for part in c.half_pi if k.target.fma else c.short_parts:
         r = k.fma(n, -part, r)
-    kept, quadrant = k.var(r), k.var(shifted)
-    huge = k.abs(x) >= c.limit
-    with k.when(k.any_lane(huge)):
-        r, shifted = reduce_huge(k, x, r, shifted, c.limit)
-        kept.set(r)
-        quadrant.set(shifted)
-    return kept.get(), k.bitcast(quadrant.get(), FORMATS[x.code].integer)
+    kept = [k.var(v) for v in (r, shifted, k.const(0, x.code, x.lanes))]
+    with k.when(k.any_lane(k.abs(x) >= c.limit)):
+        for place, value in zip(kept, reduce_huge(k, x, r, shifted, c.limit), strict=True):
+            place.set(value)
+    r, shifted, tail = (place.get() for place in kept)
+    return _Quarters(r, k.bitcast(shifted, FORMATS[x.code].integer), tail)
 
 
 def _quarters(k: Emitter, x: Val) -> tuple[Val, Val, Val]:
     """sin(r), cos(r) and the number of quarter turns."""
     c = _CIRCLE[x.code]
-    r, n = k.once(("quarters", x.name), lambda: _reduced(k, x))
+    r, n, _ = _reduced(k, x)
     z = r * r
     sine = k.copysign(k.fma(r * z, polynomial(k, z, c.sine), r), r)  # else -0 would become 0
     cosine = k.fma(z, k.fma(z, polynomial(k, z, c.cosine), -0.5), 1)
@@ -91,23 +101,42 @@ def cos(k: Emitter, x: Val) -> Val:
     return _signed(k, k.select(k.equal(n & 1, 0), cosine, sine), n + 1)
 
 
+#: (tan(r)/r - 1)/r² in powers of r².
+_TANGENT = {
+    "f4": (
+        0.33333155512809753, 0.1333886682987213, 0.053405579179525375, 0.0244508795440197, 0.003086051670834422,
+        0.009405786171555519,
+    ),
+    "f8": (
+        0.3333333333333338, 0.13333333333325567, 0.05396825397278073, 0.021869488402693517,
+        0.008863237867276223, 0.003592101461767435, 0.0014560413888414627, 0.0005888854345133446,
+        0.00024367667570820523, 8.374906764648668e-05, 6.687616432102623e-05, -2.5197199116727632e-05,
+        4.827209558286538e-05, -2.409403931963334e-05, 9.759088859357781e-06,
+    ),
+}  # fmt: skip
+
+
 @in_single
 def tan(k: Emitter, x: Val) -> Val:
-    """The tangent of x in radians."""
-    sine, cosine, n = _quarters(k, x)
+    """The tangent of x in radians: t = tan(r), or -1 / t in odd quarters; r with what rounding took from it."""
+    r, n, tail = _reduced(k, x)
+    z = r * r
+    more = r * z * polynomial(k, z, _TANGENT[x.code])
+    t = r + more
+    t = k.copysign(r + k.fma(tail + _tail(k, x, r, n), k.fma(t, t, 1), more), r)
     even = k.equal(n & 1, 0)
-    tail = _tail(k, x)
-    sine, cosine = k.copysign(k.fma(tail, cosine, sine), sine), k.fma(-tail, sine, cosine)
-    return k.select(even, sine, -cosine) / k.select(even, cosine, sine)
+    return k.select(even, t, -1) / k.select(even, k.const(1, x.code, x.lanes), t)
 
 
-def _tail(k: Emitter, x: Val) -> Val:
-    """What rounding took from r in the sum of parts of π/2; 0 for huge x."""
+def _tail(k: Emitter, x: Val, r: Val, n: Val) -> Val:
+    """What rounding took from r in the sum of parts of π/2; 0 for huge x, and where r is small and so is its error."""
     c = _CIRCLE[x.code]
-    r, shifted = k.once(("quarters", x.name), lambda: _reduced(k, x))
-    n = k.bitcast(shifted, x.code) - FORMATS[x.code].shifter
-    first, *parts = c.half_pi if k.target.fma else c.short_parts
-    tail = k.fma(n, -first, x) - r
-    for part in parts:
-        tail = k.fma(n, -part, tail)
-    return k.select(k.abs(x) < c.limit, tail, 0)
+    turns = k.bitcast(n, x.code) - FORMATS[x.code].shifter
+    parts = c.half_pi if k.target.fma else c.short_parts
+    tail = x
+    for part in parts[:-2]:
+        tail = k.fma(turns, -part, tail)
+    tail = tail - r  # exact up to here, for r is far larger than the other parts
+    for part in parts[-2:]:
+        tail = k.fma(turns, -part, tail)
+    return k.select((k.abs(x) < c.limit) & (k.abs(r) > 0.001), tail, 0)
