@@ -111,7 +111,7 @@ class Builder:
     def check(self, shape: Sequence[Any], dtype: Any) -> None:
         """Raise `Unfit` where an array does not fit into a few registers."""
         code = dtype if type(dtype) is str else code_of(dtype)
-        if code not in LLVM or code == "f2":
+        if code not in LLVM or code == "f2" or code[0] == "c":
             raise Unfit(f"dtype {code}")
         if None in shape or not 0 < size_of(tuple(shape)) <= ELEMENTS:
             raise Unfit(f"shape {tuple(shape)}")
