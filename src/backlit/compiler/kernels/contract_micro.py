@@ -8,7 +8,7 @@ from typing import Any
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, Val
 from ..codegen.writer import Var
-from .contract_tile import IN_FLIGHT
+from .contract_tile import chains as chains_of
 
 #: The element of an operand (or the vector that begins there): row or column of the tile, and k.
 Operand = Callable[[int, Ix], Val]
@@ -28,7 +28,7 @@ def outer_tile(
     Args:
         deep: k up to which the sum goes in the end; the same as `high` where k is not cut into blocks.
     """
-    chains = max(1, min(IN_FLIGHT // (height * len(lanes)), deep))
+    chains = max(1, min(chains_of(height * len(lanes)), deep))
     tile = [
         [[k.var(k.const(0, code, n)) for n in lanes] for _ in range(height)]
         for _ in range(chains)
@@ -60,7 +60,7 @@ def dots_tile(
     Every lane of every chain sums a part of its own, and long sums are cut into blocks: the error grows as that of
     pairwise summation does.
     """
-    chains = max(1, min(IN_FLIGHT // (height * width), deep // lanes))
+    chains = max(1, min(chains_of(height * width), deep // lanes))
     block = 1024 * lanes * chains
 
     def zeros() -> list[list[list[Var]]]:

@@ -13,6 +13,9 @@ from .contract_micro import greatest, least
 from .contract_tile import Cut, Panels
 from .views import View
 
+#: The side of the square blocks that are transposed in registers: larger ones take no less time, and more text.
+SIDE = 8
+
 
 def pack_panels(
     k: Emitter, view: View, batch: Sequence[Any], panels: Panels, first: Any, last: Any, low: Ix, high: Ix,
@@ -50,17 +53,17 @@ def _turn(
     """Copy a panel whose columns lie in memory one after another: square blocks are read by columns and transposed."""
     code, (deep, n) = view.buffer.code, view.shape[-2:]
     lanes = k.target.lanes(code)
-    with k.loop(low, high, lanes) as row, k.loop(0, vectors) as q:
-        mask = None if deep % lanes == 0 else k.lanes_below(high - row, lanes)
+    side = min(SIDE, lanes)
+    with k.loop(low, high, side) as row, k.loop(0, vectors * lanes, side) as across:
+        mask = None if deep % side == 0 else k.lanes_below(high - row, side)
         block = []
-        for c in range(lanes):
-            at = column + q * lanes + c
+        for c in range(side):
+            at = column + across + c
             if n % lanes:
                 at = least(k, at, n - 1)
-            index = (*batch, row, at)
-            block.append(load(k, view, index, lanes, axis=-2, mask=mask, fixed=True))
+            block.append(load(k, view, (*batch, row, at), side, axis=-2, mask=mask, fixed=True))
         for r, value in enumerate(transposed(k, block)):
-            k.store(to, place + (row - low + r) * (vectors * lanes) + q * lanes, value)
+            k.store(to, place + (row - low + r) * (vectors * lanes) + across, value)
 
 
 def pack_tiles(

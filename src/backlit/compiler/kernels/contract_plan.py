@@ -11,7 +11,7 @@ from .contract_tile import Cut, Panels, dots_tile, tile
 from .views import View
 
 #: Bytes of a block of the left operand, which should stay in the second level beside a panel of the right one.
-BLOCK = 128 << 10
+BLOCK = 192 << 10
 #: Bytes of columns packed at once, and of a left operand that may be read again for each panel, from the third level.
 PACKED, READ_AGAIN = 4 << 20, 4 << 20
 #: Sums longer than this are cut: panels must stay in the second level, and errors should not grow with k.

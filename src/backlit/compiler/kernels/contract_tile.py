@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from ..codegen.writer import Target
 
-#: Independent sums that a core must have in flight: two fused multiply-adds start in each cycle and take four.
-IN_FLIGHT = 8
+#: Independent sums that a core must have in flight: two fused multiply-adds start in each cycle and take four or five.
+IN_FLIGHT = 10
 #: Cycles of a tile outside its inner loop, and per accumulator: zeroing, the epilogue, the branches.
 TILE_COST, ACCUMULATOR_COST = 25, 1.5
 #: What one more version of the inner loop must gain, for the text that it adds.
-VERSION_COST = 0.04
+VERSION_COST = 0.1
 
 
 class Cut(NamedTuple):
@@ -54,13 +54,18 @@ class Panels(NamedTuple):
         return [v for v in found if v[1] < v[2]]
 
 
+def chains(sums: int) -> int:
+    """In how many parts, each of every n-th term, a tile of so many sums is best summed."""
+    return max(1, IN_FLIGHT // sums)
+
+
 def tile(
     m: int, n: int, k: int, code: str, target: Target, most: int = 64, batch: int = 1, threads: int = 1
 ) -> tuple[Cut, Panels]:
     """Rows and panels of the cheapest tile for an m × k by k × n product with the lanes along n.
 
     In a step of the inner loop a tile of h rows and v vectors takes h·v multiply-adds, and loads h numbers (each
-    spread over a vector) and v vectors; two of either go in a cycle.
+    spread over a vector) and v vectors; two of either go in a cycle. Too few sums in flight wait for one another.
     """
     lanes = target.lanes(code)
     best: tuple[float, Cut, Panels] | None = None
@@ -73,7 +78,7 @@ def tile(
             for h, t0, t1, _ in rows.versions:
                 for width, p0, p1 in panels.versions:
                     w = -(-width // lanes)
-                    step = max(h * w, h + w) / 2
+                    step = max(h * w, h + w, IN_FLIGHT / chains(h * w)) / 2
                     cost += (t1 - t0) * (p1 - p0) * (k * step + TILE_COST + ACCUMULATOR_COST * h * w)
             units = rows.tiles * panels.number * batch
             cost *= -(-units // threads) * threads / units
