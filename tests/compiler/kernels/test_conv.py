@@ -13,9 +13,11 @@ from backlit.compiler.codegen.values import code_of
 from backlit.compiler.codegen.writer import Target
 from backlit.compiler.kernels.body import Body
 from backlit.compiler.kernels.conv import BackwardData, Convolution
+from backlit.compiler.kernels.conv_choice import convolution
 from backlit.compiler.kernels.conv_layout import batched, channels_last, layouts, outputs_last
 from backlit.compiler.kernels.conv_pool import PooledConvolution, can_pool, reaches_all
 from backlit.compiler.kernels.conv_weight import BackwardWeight
+from backlit.compiler.kernels.conv_winograd import Winograd
 from backlit.compiler.kernels.views import Buffer, View
 from backlit.graph.node import Node
 from backlit.graph.opdef import OPS, Spec
@@ -74,7 +76,7 @@ def case(op: str, n: int, c: int, o: int, size: Any, kernel: Any, stride: int = 
 
 
 def run(node: Node, values: list[np.ndarray], orders: Sequence[Sequence[int]], split: int, target: Target,
-        threads: int = 1, epilogue: bool = False) -> np.ndarray:  # fmt: skip
+        threads: int = 1, epilogue: bool = False, kind: Any = None) -> np.ndarray:  # fmt: skip
     """What the kernel makes, in the layouts given for the two operands and the output."""
     dtype = node.dtype
     samples = [True, node.op.name == "convolve_weight", node.op.name != "convolve_weight"]
@@ -88,7 +90,7 @@ def run(node: Node, values: list[np.ndarray], orders: Sequence[Sequence[int]], s
         last = Node(OPS["add"], (twice, old), {}, None, node.spec)
         nodes, reads = [twice, last], {old: views[2]}
     body = Body(nodes, reads, {last: [views[2]]})
-    kernel = CLASSES[node.op.name](node, views[:2], body, target, threads)
+    kernel = (kind or CLASSES[node.op.name])(node, views[:2], body, target, threads)
     for view, value in zip(views[:2], values[:2], strict=True):
         arrays[view.buffer] = array_of(view, value, dtype)[0]
     memory, seen = array_of(views[2], values[2] if epilogue else None, dtype)
@@ -214,3 +216,26 @@ def test_pooled(
         np.testing.assert_allclose(np.array(seen).reshape(e.shape), e, rtol=1e-12, atol=1e-12)
     if kept:
         np.testing.assert_allclose(np.array(memory[2][1]).reshape(node.shape), -values[2], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("op", ["convolve", "convolve_transposed"])
+@pytest.mark.parametrize("layout", ["plain", "last"])
+@pytest.mark.parametrize(("size", "pad"), [((8, 10), 1), ((9, 7), 1), ((8, 9), 0), ((6, 8), 3)])
+def test_winograd(op: str, layout: str, size: tuple[int, int], pad: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen products for four outputs give what thirty-six do."""
+    monkeypatch.setattr(OPS["multiply"], "native", lambda k, x, y: x * y)
+    monkeypatch.setattr(OPS["add"], "native", lambda k, x, y: x + y)
+    made = []
+
+    def kind(*args: Any) -> Any:
+        made.append(convolution(*args))
+        return made[-1]
+
+    for dtype, c, o, tolerance in (("f8", 19, 22, 1e-11), ("f4", 37, 33, 2e-4)):
+        node, values = case(op, n=24, c=c, o=o, size=size, kernel=(3, 3), pad=pad, dtype=dtype)
+        orders, _ = orders_for(op, 2, layout)
+        target = Target(64, 32) if dtype == "f8" else Target(32, 16)
+        one, two = (run(node, values, orders, 0, target, threads, True, kind) for threads in (1, 3))
+        np.testing.assert_allclose(one, 3 * values[2], rtol=tolerance, atol=tolerance)
+        np.testing.assert_array_equal(one, two)
+    assert all(isinstance(kernel, Winograd) for kernel in made)
