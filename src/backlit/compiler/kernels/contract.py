@@ -64,7 +64,14 @@ class Contraction(Kernel):
             )
             self._measure()
             self.units = math.prod(self.batch) * self.plan.row_blocks * self.plan.column_blocks
-            self.grain = max(1, WORTH * self.units // max(1, results * deep))
+            self.grain = max(1, -(-WORTH * self.units // (results * (deep + body.flops + 1))))
+
+    def likeness(self) -> Hashable:
+        """A key that only kernels with the same code have."""
+        alike, body = Likeness(self.buffers), self.body
+        own = alike.number(self.node)
+        alike.add(body.nodes, body.reads, body.writes, body.shown)
+        return alike.key("matmul", own, self.code, self.turned, alike.view(self.lhs), alike.view(self.rhs))
 
     def _is_better_turned(self, lhs: View, rhs: View) -> bool:
         m, n = lhs.shape[-2], rhs.shape[-1]
@@ -285,24 +292,37 @@ class Contraction(Kernel):
     def source(self) -> Sequence[str]:
         lhs, rhs = self.shown
         m, n, deep = lhs.shape[-2], rhs.shape[-1], lhs.shape[-1]
+        axes = [*"abcdefgh"[: len(self.batch)], "i", "j"]
+        steps = [1] * len(axes)
+        if self.units:
+            tiles = [self.plan.rows.height, self.plan.panels.width]
+            steps[-2:] = tiles[::-1] if self.turned else tiles
         lines: list[str] = []
-        axes = [f"b{a}" for a in range(len(self.batch))] + ["i", "j"]
-        for name, size in zip(axes, (*self.batch, m, n), strict=True):
-            lines.append(f"{'    ' * len(lines)}for {name} in range({size}):")
-        indent = "    " * len(lines)
-        batch = "".join(f"{a}, " for a in axes[:-2])
-        total = f"sum({lhs.buffer.name}[{batch}i, k] * {rhs.buffer.name}[{batch}k, j] for k in range({deep}))"
-        lines.append(f"{indent}{_name(self.node)} = {total}")
-        for node in self.body.nodes:
-            args = [_name(x) if isinstance(x, Node) else repr(x) for x in node.inputs or ()]
-            lines.append(f"{indent}{_name(node)} = {node.op.name}({', '.join(args)})")
-        for node, views in self.body.writes.items():
-            lines += [f"{indent}{v.buffer.name}[{', '.join(axes)}] = {_name(node)}" for v in views]
+        for axis, size, step in zip(axes, (*self.batch, m, n), steps, strict=True):
+            lines.append(f"{'  ' * (len(lines) + 1)}for {axis} in 0..{size}{f' by {step}' if step > 1 else ''}:")
+        indent = "  " * (len(lines) + 1)
+        named = {self.node: f"{self.node.name or self.node.op.name}_0"}
+        left, right = _entry(lhs, [*axes[:-1], "k"]), _entry(rhs, [*axes[:-2], "k", axes[-1]])
+        lines.append(f"{indent}{named[self.node]} = sum({left} * {right} for k in 0..{deep})")
+        for node in (self.node, *self.body.nodes):
+            if node is not self.node:
+                named[node] = f"{node.name or node.op.name}_{len(named)}"
+                args = [self._shown(x, named, axes) for x in node.inputs or ()]
+                lines.append(f"{indent}{named[node]} = {node.op.name}({', '.join(args)})")
+            lines += [f"{indent}{_entry(v, axes)} = {named[node]}" for v in self.body.writes.get(node, ())]
         return lines
 
+    def _shown(self, x: Any, named: dict[Node, str], axes: Sequence[str]) -> str:
+        """An argument of a node of the body, as it is written in `source`."""
+        if not isinstance(x, Node):
+            return repr(x) if getattr(x, "shape", ()) == () else "constant"
+        own = self.body.shown.get(x, x)
+        return named[own] if own in named else _entry(self.body.reads[x], axes)
 
-def _name(node: Node) -> str:
-    return node.name or f"v{node.serial}"
+
+def _entry(view: View, axes: Sequence[str]) -> str:
+    """An element of a view, by the axes along which it does not repeat."""
+    return f"{view.buffer.name}[{', '.join(a for a, s in zip(axes, view.strides, strict=True) if s)}]"
 
 
 def _turned(view: View) -> View:
