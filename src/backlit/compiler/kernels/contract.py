@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from ...graph.node import Node
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, Val, code_of, size_of
 from ..codegen.writer import Target
+from .alike import Likeness
 from .body import Body, load
 from .contract_micro import dots_tile, gathered, greatest, least, outer_tile
 from .contract_pack import pack_panels, pack_tiles, row_of

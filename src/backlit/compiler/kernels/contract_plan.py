@@ -73,7 +73,7 @@ def plan(lhs: View, rhs: View, code: str, target: Target, threads: int) -> Plan:
     size = size_of(code)
     blocks = -(-deep // DEEP)
     at_once = deep if blocks == 1 else -(-deep // (blocks * lanes)) * lanes
-    pack_rhs = _rhs_packed(rhs, at_once, rows.tiles, size)
+    pack_rhs = _rhs_packed(rhs, at_once, rows.tiles, lanes, size)
     pack_lhs = _lhs_packed(lhs, at_once, panels.number, size)
     tiles = width = 1
     if batch >= 2 * threads:
@@ -113,11 +113,14 @@ def _rows_at_once(lhs: View, size: int) -> int:
     return 64 if across < along else 8 * _places(across, 4 << 10)
 
 
-def _rhs_packed(rhs: View, deep: int, tiles: int, size: int) -> bool:
+def _rhs_packed(rhs: View, deep: int, tiles: int, lanes: int, size: int) -> bool:
+    """Is a panel worth a copy? It costs about as much as a tile or two; most tiles gain less than that from it."""
+    n = rhs.shape[-1]
     if rhs.strides[-1] != 1:
-        return rhs.shape[-1] > 1
+        return n > 1
     step = rhs.strides[-2] * size
-    return (tiles >= 8 and _scattered(step, deep)) or (tiles >= 32 and deep > 8 * _places(step, 4 << 10))
+    poor = n < lanes or _scattered(step, deep)  # part of a vector in each row: it may lie in two lines
+    return (tiles >= 8 and poor) or (tiles >= 32 and deep > 8 * _places(step, 4 << 10))
 
 
 def _lhs_packed(lhs: View, deep: int, panels: int, size: int) -> bool:
