@@ -18,6 +18,7 @@ from backlit.compiler.kernels.conv_layout import batched, channels_last, layouts
 from backlit.compiler.kernels.conv_pool import PooledConvolution, can_pool, reaches_all
 from backlit.compiler.kernels.conv_weight import BackwardWeight
 from backlit.compiler.kernels.conv_winograd import Winograd
+from backlit.compiler.kernels.conv_winograd_weight import WinogradWeight
 from backlit.compiler.kernels.views import Buffer, View
 from backlit.graph.node import Node
 from backlit.graph.opdef import OPS, Spec
@@ -218,7 +219,7 @@ def test_pooled(
         np.testing.assert_allclose(np.array(memory[2][1]).reshape(node.shape), -values[2], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("op", ["convolve", "convolve_transposed"])
+@pytest.mark.parametrize("op", list(CLASSES))
 @pytest.mark.parametrize("layout", ["plain", "last"])
 @pytest.mark.parametrize(("size", "pad"), [((8, 10), 1), ((9, 7), 1), ((8, 9), 0), ((6, 8), 3)])
 def test_winograd(op: str, layout: str, size: tuple[int, int], pad: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,11 +232,11 @@ def test_winograd(op: str, layout: str, size: tuple[int, int], pad: int, monkeyp
         made.append(convolution(*args))
         return made[-1]
 
-    for dtype, c, o, tolerance in (("f8", 19, 22, 1e-11), ("f4", 37, 33, 2e-4)):
+    for dtype, c, o, tolerance in (("f8", 19, 30, 1e-11), ("f4", 37, 33, 2e-4)):
         node, values = case(op, n=24, c=c, o=o, size=size, kernel=(3, 3), pad=pad, dtype=dtype)
         orders, _ = orders_for(op, 2, layout)
         target = Target(64, 32) if dtype == "f8" else Target(32, 16)
-        one, two = (run(node, values, orders, 0, target, threads, True, kind) for threads in (1, 3))
+        one, two = (run(node, values, orders, 0, target, threads, True, kind) for threads in (1, 2))
         np.testing.assert_allclose(one, 3 * values[2], rtol=tolerance, atol=tolerance)
         np.testing.assert_array_equal(one, two)
-    assert all(isinstance(kernel, Winograd) for kernel in made)
+    assert all(isinstance(kernel, Winograd | WinogradWeight) for kernel in made)

@@ -12,6 +12,7 @@ from .conv import BackwardData, Convolution
 from .conv_nest import is_split
 from .conv_weight import BackwardWeight
 from .conv_winograd import Winograd, pays
+from .conv_winograd_weight import WinogradWeight
 from .kernel import Kernel
 from .views import View
 
@@ -19,10 +20,14 @@ from .views import View
 def convolution(node: Node, operands: Sequence[View], body: Body, target: Target, threads: int) -> Kernel:
     """The kernel of a `convolve`, `convolve_transposed` or `convolve_weight` that is the fastest for its shapes."""
     kind = node.op.name
-    if kind == "convolve_weight":
-        return BackwardWeight(node, operands, body, target, threads)
     x, w = operands
-    if not pays(node, is_split(x, node.ndim), target):
+    fast = pays(node, is_split(x, node.ndim), target)
+    if kind == "convolve_weight":
+        # There each thread transforms the whole input: too much for many of them.
+        if fast and threads <= 4 and node.shape[0] >= threads * target.lanes(x.buffer.code):
+            return WinogradWeight(node, operands, body, target, threads)
+        return BackwardWeight(node, operands, body, target, threads)
+    if not fast:
         return (Convolution if kind == "convolve" else BackwardData)(node, operands, body, target, threads)
     geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
     if kind == "convolve":

@@ -121,10 +121,10 @@ class BackwardWeight(Kernel):
             if self.samples % self.piece:
                 last = k.minimum(k.index(last), self.samples)
             with k.loop(k.lo, k.hi) as unit:
-                cells = {cell: k.var(self._kept(k, unit, cell)) for cell in self.cells}
+                cells = self._begin(k)
                 self._sum(k, cells, unit, first, last)
                 for cell, var in cells.items():
-                    self._keep(k, unit, cell, var.get())
+                    self._keep(k, unit, cell, self._kept(k, unit, cell) + var.get())
         with k.loop(k.lo, k.hi) as unit:
             self._end(k, unit, {cell: self._kept(k, unit, cell) for cell in self.cells})
 

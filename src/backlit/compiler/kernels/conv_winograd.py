@@ -8,7 +8,7 @@ additions and halves, so that rounding grows by a small factor only. Channels li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import product
 from math import prod
@@ -20,9 +20,10 @@ from ..codegen.values import Ix, Val, size_of
 from ..codegen.writer import Target
 from .body import Body, load
 from .conv_axes import Axis
-from .conv_nest import account, made, private, taken_apart, times_plus, within
+from .conv_nest import account, made, private, taken_apart, times_plus
+from .conv_patches import Patches, both, pieces, vectors
 from .conv_tile import best_tile
-from .kernel import Kernel, pointer
+from .kernel import pointer
 from .views import View
 
 #: Patches that one unit of work transforms and multiplies, about.
@@ -30,21 +31,22 @@ PATCHES = 32
 
 
 def pays(node: Node, split: bool, target: Target) -> bool:
-    """Is this way the faster one for `node`, a `convolve` or `convolve_transposed`?
+    """Is this way the faster one for `node`, a convolution or one of its transposes?
 
     It needs 3 x 3 kernels in steps of 1, channels enough for the products to outweigh the transforms of patches, and
     patches enough to outweigh those of the weights.
     """
-    params, (_, w) = node.params, node.parents
-    plain = w.shape[2:] == (3, 3) and params["stride"] == params["dilation"] == (1, 1) and params["groups"] == 1
+    params, (x, w) = node.params, (v.shape for v in node.parents)
+    kernel, size = (node.shape, w[2:]) if node.op.name == "convolve_weight" else (w, node.shape[2:])
+    plain = kernel[2:] == (3, 3) and params["stride"] == params["dilation"] == (1, 1) and params["groups"] == 1
     if not plain or split or node.dtype.kind != "f":
         return False
     lanes = target.lanes(node.dtype.str[1:])
-    patches = node.shape[0] * -(-node.shape[2] // 2) * -(-node.shape[3] // 2)
-    return min(w.shape[:2]) >= 2 * lanes and min(node.shape[2:]) >= 4 and patches >= 256
+    patches = x[0] * -(-size[0] // 2) * -(-size[1] // 2)
+    return min(kernel[:2]) >= 2 * lanes and min(size) >= 4 and patches >= 256
 
 
-class Winograd(Kernel):
+class Winograd(Patches):
     """`convolve` or, with its axes and weights turned round, `convolve_transposed`.
 
     Args:
@@ -90,7 +92,7 @@ class Winograd(Kernel):
             if self.high % self.together:
                 rows = k.minimum(k.index(self.high - first), k.const(rows, "i8"))
             with k.loop(0, rows) as r, k.loop(0, self.wide) as x:
-                self._see(k, n, (first + r, x), r * self.wide + x)
+                self.see(k, n, (first + r, x), r * self.wide + x)
             with k.loop(0, 16) as plane:
                 self._multiply(k, plane)
             with k.loop(0, rows) as r, k.loop(0, self.wide) as x:
@@ -108,50 +110,12 @@ class Winograd(Kernel):
             return [w[0], ends + middle, ends - middle, w[2]]
 
         with k.loop(0, self.inputs) as c:
-            for o, mask in _vectors(k, self.outputs, self.lanes):
+            for o, mask in vectors(k, self.outputs, self.lanes):
                 w = [
                     [load(k, self.w, (o, c, i, j), self.lanes, axis=0, mask=mask, fixed=True) for j in range(3)]
                     for i in range(3)
                 ]
-                self._keep(k, self.kernels, _both(w, line), c, o)
-
-    def _see(self, k: Emitter, n: Ix, patch: Sequence[Ix], number: Ix) -> None:
-        """Bᵀ x B for all channels of a patch; what lies outside is 0."""
-        corner = [axis.place(at * 2, 0) for axis, at in zip(self.axes, patch, strict=True)]
-        inside: Val | None = None
-        for axis, at, count in zip(self.axes, corner, (self.high, self.wide), strict=True):
-            if axis.lo > 0:
-                here = k.compare("ge", k.index(at), 0)
-                inside = here if inside is None else inside & here
-            if 2 * count + 2 - axis.lo > axis.size:
-                here = k.compare("lt", k.index(at), axis.size - 3)
-                inside = here if inside is None else inside & here
-        with nullcontext() if inside is None else k.when(inside):
-            self._see_channels(k, n, corner, number, False)
-        if inside is not None:
-            with k.when(~inside):
-                self._see_channels(k, n, corner, number, True)
-
-    def _see_channels(self, k: Emitter, n: Ix, corner: Sequence[Ix], number: Ix, careful: bool) -> None:
-        def line(x: Sequence[Val]) -> list[Val]:
-            return [x[0] - x[2], x[1] + x[2], x[2] - x[1], x[1] - x[3]]
-
-        places = [[at + i for i in range(4)] for at in corner]
-        known: list[list[Val | None]] = [[None] * 4, [None] * 4]
-        if careful:
-            for at, ok, axis in zip(places, known, self.axes, strict=True):
-                for i in range(4):
-                    ok[i], at[i] = within(k, at[i], axis.size)
-        zero = k.const(0, self.code, self.lanes)
-        for c, mask in _vectors(k, self.inputs, self.lanes):
-            x = [[zero] * 4 for _ in range(4)]
-            for i, j in product(range(4), range(4)):
-                index = (n, c, places[0][i], places[1][j])
-                x[i][j] = load(k, self.x, index, self.lanes, axis=1, mask=mask, fixed=True)
-                above, beside = known[0][i], known[1][j]
-                if above is not None and beside is not None:
-                    x[i][j] = k.select(above & beside, x[i][j], zero)
-            self._keep(k, self.seen, _both(x, line), number, c)
+                self.keep(k, self.kernels, both(w, line), c, o)
 
     def _make(self, k: Emitter, n: Ix, patch: Sequence[Ix], number: Ix) -> None:
         """Aᵀ m A: the 2 x 2 outputs of a patch, handed to the body."""
@@ -160,12 +124,12 @@ class Winograd(Kernel):
             return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
 
         p = pointer(self.sums.buffer)
-        for o, mask in _vectors(k, self.outputs, self.lanes):
+        for o, mask in vectors(k, self.outputs, self.lanes):
             m = [
                 [k.load(p, self.sums.at((4 * i + j, number, o)), self.code, self.lanes) for j in range(4)]
                 for i in range(4)
             ]
-            y = _both(m, line)
+            y = both(m, line)
             for i, j in product(range(2), range(2)):
                 place = [at * 2 + d for at, d in zip(patch, (i, j), strict=True)]
                 inside: Val | None = None
@@ -176,10 +140,6 @@ class Winograd(Kernel):
                 with nullcontext() if inside is None else k.when(inside):
                     self.body.emit(k, {self.node: y[i][j]}, (n, o, *place), self.lanes, axis=1, mask=mask)
 
-    def _keep(self, k: Emitter, view: View, values: Sequence[Sequence[Val]], row: Ix, column: Ix) -> None:
-        for i, j in product(range(4), range(4)):
-            k.store(pointer(view.buffer), view.at((4 * i + j, row, column)), values[i][j])
-
     # --- products ----------------------------------------------------------------------------------
 
     def _multiply(self, k: Emitter, plane: Ix) -> None:
@@ -187,8 +147,8 @@ class Winograd(Kernel):
         axis = Axis(self.patches, 1, self.patches)
         weight = size_of(self.code) * self.lanes
         tile = best_tile(self.patches, self.columns, axis, self.inputs, weight, self.target)
-        for o, deep in _pieces(k, self.columns, tile.deep):
-            for t, wide in _pieces(k, self.patches, tile.wide):
+        for o, deep in pieces(k, self.columns, tile.deep):
+            for t, wide in pieces(k, self.patches, tile.wide):
                 self._tile(k, plane, t, wide, o * self.lanes, deep)
 
     def _tile(self, k: Emitter, plane: Ix, t: Ix, wide: int, o: Ix, deep: int) -> None:
@@ -212,25 +172,3 @@ class Winograd(Kernel):
             f"    s[16, patch, o] = x'[16, patch, c] @ w'[16, c, o], sums over {self.inputs} c",
             f"    y[n, o, 2 x 2 outputs] = Aᵀ s A ; {made(self.body)}",
         ]
-
-
-def _both(square: Sequence[Sequence[Val]], line: Callable[[Sequence[Val]], list[Val]]) -> list[list[Val]]:
-    """A transform along columns, then along rows."""
-    columns = [line([row[j] for row in square]) for j in range(len(square[0]))]
-    return [line([column[i] for column in columns]) for i in range(len(columns[0]))]
-
-
-def _pieces(k: Emitter, count: int, size: int) -> Any:
-    """An axis in pieces: a loop over the full ones, then what is left."""
-    whole = count // size * size
-    if whole:
-        with k.loop(0, whole, size) as at:
-            yield at, size
-    if count > whole:
-        yield Ix(whole), count - whole
-
-
-def _vectors(k: Emitter, count: int, lanes: int) -> Any:
-    """An axis in vectors, the last with a mask where it is not full."""
-    for at, size in _pieces(k, count, lanes):
-        yield at, None if size == lanes else k.first_lanes(size, lanes)
