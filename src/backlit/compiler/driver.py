@@ -7,7 +7,7 @@ other is done by thread 0. Between kernels that touch the same memory stands a b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -63,6 +63,7 @@ class Driver:
         self._pending: list[tuple[Buffer, bool, bool]] = []  # buffer, written, by thread 0 alone
         self._slots: dict[Buffer, int] = {}
         self._functions: dict[str, str] = {}
+        self._known: dict[Hashable, str] = {}
         self._texts: list[str] = []
         self._declared: set[str] = set()
         self._moving: dict[Buffer, str] = {}
@@ -140,6 +141,16 @@ class Driver:
 
     def _function(self, kernel: Kernel) -> str:
         """The name of a kernel's function; kernels with the same code have one."""
+        key = kernel.likeness()
+        if key is not None and key in self._known:
+            return self._known[key]
+        name = self._written(kernel)
+        if key is not None:
+            self._known[key] = name
+        return name
+
+    def _written(self, kernel: Kernel) -> str:
+        """Write a kernel's function, unless another has the same text."""
         pointers = [b.name for b in kernel.buffers] + (["private"] if kernel.private else [])
         emitter = Emitter(kernel.name, pointers, self.target)
         text = write(kernel, emitter)

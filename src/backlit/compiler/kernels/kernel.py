@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 from ...graph.node import Node
@@ -44,6 +44,10 @@ class Kernel:
     def source(self) -> Sequence[str]:
         """The kernel as readable loops, for `plan.source`."""
         raise NotImplementedError
+
+    def likeness(self) -> Hashable:
+        """A key that only kernels with the same code have; None where that is not known."""
+        return None
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:

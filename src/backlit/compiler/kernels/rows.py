@@ -12,7 +12,7 @@ result in memory, and another kernel brings these together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -20,6 +20,7 @@ from ...graph.node import Node
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, Val, code_of, size_of
 from ..codegen.writer import Target
+from .alike import Likeness
 from .body import apply, load, store
 from .kernel import Kernel
 from .reducing import Accumulator, result, together
@@ -88,6 +89,14 @@ class Rows(Kernel):
         self.reads = tuple(dict.fromkeys(v.buffer for v in space.reads.values()))
         self.flops = sum(prod(space.sizes[i] for i in self._extent(n)) * (8 if n.op.name in DEAR else 1) for n in nodes)
         self.nbytes = sum(b.nbytes for b in (*self.reads, *self.writes))
+
+    def likeness(self) -> Hashable:
+        """A key that only kernels with the same code have."""
+        space, alike = self.space, Likeness(self.buffers)
+        alike.add(self.nodes, space.reads, space.writes, self.shown)
+        axes = tuple(tuple(sorted(space.axes[n])) for n in self.nodes)
+        partial = tuple(alike.number(n) for n in self.partials)
+        return alike.key("rows", space.sizes, tuple(sorted(space.reduced)), axes, partial)
 
     # --- planning ----------------------------------------------------------------------------------
 

@@ -34,8 +34,17 @@ class Assignments:
     def __init__(self, graph: Graph, storage: Storage, grouping: Grouping, wanted: Sequence[View | None]) -> None:
         self.graph, self.storage, self.grouping = graph, storage, grouping
         self.overwritten: set[Buffer] = set()
+        self._readers: dict[Node, dict[Group, list[tuple[Node, Node]]]] = {}
+        for group in grouping.groups:
+            for n in group.nodes:
+                for x in n.parents:
+                    self._readers.setdefault(storage.root(x), {}).setdefault(group, []).append((n, x))
+        self._inputs: dict[Buffer, list[Node]] = {}
+        for n in graph.inputs:
+            self._inputs.setdefault(storage.views[n].buffer, []).append(n)
         self._pairs = [(o, t) for o, t in zip(graph.outputs, wanted, strict=True) if t is not None]
         self._pending: list[tuple[Any, View]] = []
+        self._given_out = {storage.root(o): o for o, _ in self._pairs if isinstance(o, Node)}
         moved: set[Node] = set()
         for o, place in self._pairs:
             if isinstance(o, Node) and o not in moved and self._can_move(o, place):
@@ -52,7 +61,7 @@ class Assignments:
 
     def _held(self, buffer: Buffer) -> list[Node]:
         """The inputs that lie in a buffer."""
-        return [n for n in self.graph.inputs if self.storage.views[n].buffer is buffer]
+        return self._inputs.get(buffer, [])
 
     def _can_move(self, o: Node, place: View) -> bool:
         group = self.grouping.of.get(o)
@@ -66,15 +75,9 @@ class Assignments:
                 return False
         before: list[Group] = []
         for held in self._held(place.buffer):
-            if any(
-                isinstance(other, Node) and self.storage.root(other) is held and other is not o
-                for other, _ in self._pairs
-            ):
+            if self._given_out.get(held, o) is not o:
                 return False
-            for reader in self.grouping.groups:
-                reads = [(n, x) for n in reader.nodes for x in n.parents if self.storage.root(x) is held]
-                if not reads:
-                    continue
+            for reader, reads in self._readers.get(held, {}).items():
                 if reader is group:
                     if o.op is PICK:
                         return False

@@ -82,6 +82,8 @@ class Grouping:
         self.graph, self.storage = graph, storage
         self.groups: list[Group] = []
         self.of: dict[Node, Group] = {}
+        self._dead: set[Group] = set()
+        self._count = 0
         for node in graph.nodes:
             if node.op is LEAF or node in storage.base or node.op is PICK:
                 if node.op is PICK:
@@ -131,7 +133,8 @@ class Grouping:
         return (*batch, node.shape[len(batch)] if a > 1 else 1, node.shape[-1] if b > 1 else 1)
 
     def _begun(self, node: Node, space: Sequence[int]) -> Group:
-        group = Group(len(self.groups), space)
+        group = Group(self._count, space)
+        self._count += 1
         group.axes[node] = group.all_axes
         self.groups.append(group)
         return group
@@ -165,6 +168,7 @@ class Grouping:
             yield group
 
     def _joined(self, node: Node) -> Group | None:
+        self._merge_producers(node)
         for group in self._candidates(node):
             found = self._axes_of(group, node)
             if found is None:
@@ -178,6 +182,43 @@ class Grouping:
             group.shown.update(shown)
             return group
         return None
+
+    def _merge_producers(self, node: Node) -> None:
+        """Make one of the groups of producers that go over the same space and do not need one another."""
+        groups = [g for g in dict.fromkeys(map(self._producer, node.parents)) if g is not None and not g.alone]
+        for i, first in enumerate(groups):
+            for second in groups[i + 1 :]:
+                a, b = (first, second) if second.anchor is None else (second, first)
+                if a in self._dead or b in self._dead or not self._fit_together(a, b):
+                    continue
+                if self._axes_of(a, node, b) is not None:
+                    self._merge(a, b)
+
+    def _fit_together(self, a: Group, b: Group) -> bool:
+        if a.space != b.space or b.anchor is not None or a.before >> b.number & 1 or b.before >> a.number & 1:
+            return False
+        if a.anchor is not None:
+            return b.reduced is None and all(axes == b.all_axes for axes in b.axes.values())
+        return a.reduced is None or b.reduced is None or a.reduced == b.reduced
+
+    def _merge(self, a: Group, b: Group) -> None:
+        """Let all of `b` be computed with `a`."""
+        a.nodes = sorted([*a.nodes, *b.nodes], key=lambda n: n.serial)
+        a.axes.update(b.axes)
+        a.shown.update(b.shown)
+        a.reduced = a.reduced if a.reduced is not None else b.reduced
+        for n in b.nodes:
+            self.of[n] = a
+        b.nodes = []
+        self._dead.add(b)
+        self.order(b, a)
+        gone = 1 << b.number
+        for g in self.groups:
+            if g.before & gone:
+                g.before &= ~gone
+                if g is not a:
+                    g.before |= a.before & ~gone | 1 << a.number
+        self.groups.remove(b)
 
     def _may_follow(self, group: Group, node: Node, axes: frozenset[int]) -> bool:
         """May a node that uses the results of the group's reductions be in the same kernel?"""
@@ -253,10 +294,14 @@ class Grouping:
 
     # --- where a value stands in the space ---------------------------------------------------------
 
-    def _axes_of(self, group: Group, node: Node) -> frozenset[int] | None:
-        """The axes that a node would depend on in a group; None where its inputs are not at the same index."""
-        inside = [x for x in node.parents if self.storage.root(x) in group.axes]
-        used = frozenset().union(*(group.axes[self.storage.root(x)] for x in inside))
+    def _axes_of(self, group: Group, node: Node, other: Group | None = None) -> frozenset[int] | None:
+        """The axes that a node would depend on in a group; None where its inputs are not at the same index.
+
+        With `other`, in that group and another one made one.
+        """
+        known = group.axes if other is None else {**group.axes, **other.axes}
+        inside = [x for x in node.parents if self.storage.root(x) in known]
+        used = frozenset().union(*(known[self.storage.root(x)] for x in inside))
         size = prod(node.shape)
         if size == prod(group.space):
             axes = group.all_axes
@@ -267,7 +312,8 @@ class Grouping:
         extent = group.extent(axes)
         for x in node.parents:
             if x in inside:
-                if not self._found_at(group, x, node.shape, extent):
+                home = group if self.storage.root(x) in group.axes or other is None else other
+                if not self._found_at(home, x, node.shape, extent):
                     return None
             elif self.storage.seen(x, node.shape, extent) is None:
                 return None

@@ -25,7 +25,7 @@ from ..kernels.conv_weight import BackwardWeight
 from ..kernels.indexed import Status
 from ..kernels.kernel import Kernel
 from ..kernels.pool import PoolBackward, PoolForward
-from ..kernels.rows import DEAR, Rows
+from ..kernels.rows import Rows
 from ..kernels.space import simplified
 from ..kernels.tiny import Tiny, fits
 from ..kernels.views import Buffer, View, contiguous
@@ -33,6 +33,7 @@ from .aliases import cut, is_movement
 from .assign import Assignments
 from .groups import ANCHORS, REDUCTIONS, Group, Grouping, is_elementwise
 from .indexing import lower_indexing
+from .kept import Kept, places
 from .loops import lower_control
 from .steps import Call, Run, Step
 from .storage import Names, Storage
@@ -68,12 +69,10 @@ class Region:
         plain = {o for o, place in zip(self.graph.outputs, wanted, strict=True) if place is not None}
         self.storage = Storage(self.graph, context.names, given, context.target, plain)
         self.grouping = Grouping(self.graph, self.storage)
+        self.kept = Kept(self.graph, self.storage, self.grouping, wanted)
         self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
+        self.kept.settle()
         self._relaid: dict[tuple[Node, int], View] = {}
-        self.extra = self._parts_of_joined()
-        self.kept = self._kept()
-        self._recompute()
-        self._prune()
         self.steps = []
         for group in self.grouping.ordered():
             self.steps += self._lowered(group)
@@ -82,119 +81,9 @@ class Region:
     def _tiny(self, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> Run:
         """One kernel for a graph that fits into registers."""
         writes = [(i, view) for i, view in enumerate(wanted) if view is not None]
-        kernel = Tiny(graph, dict(zip(graph.inputs, given, strict=True)), writes, self.target)
+        kernel = Tiny(graph, dict(zip(graph.inputs, given, strict=True)), writes, self.target, self.context.status)
         kernel.name = self.context.names.unique("tiny")
         return Run(kernel)
-
-    # --- what is kept in memory --------------------------------------------------------------------
-
-    def _readers(self) -> Iterator[tuple[Node, Node, Group | None]]:
-        """Every (node, input, group that reads that input from memory)."""
-        for group in self.grouping.groups:
-            for node in group.nodes:
-                for x in node.parents:
-                    if self.storage.root(x) not in group.axes:
-                        yield node, x, group
-
-    def _kept(self) -> set[Node]:
-        """The nodes whose values are needed in memory."""
-        kept = {self.storage.root(x) for node, x, _ in self._readers() if node not in self.joined}
-        kept |= {self.storage.root(o) for o in self.assignments.sources()}
-        for node in self.joined:
-            for x in node.parents:
-                if x not in self.direct[node]:
-                    kept.add(self.storage.root(x))
-        return kept
-
-    def _parts_of_joined(self) -> dict[Node, list[View]]:
-        """Where nodes write their values besides their own memory: into the result of a `concat` or `stack`."""
-        extra: dict[Node, list[View]] = {}
-        self.joined: set[Node] = set()
-        self.direct: dict[Node, set[Node]] = {}
-        for node in self.graph.nodes:
-            if node.op.name not in ("concat", "stack") or node not in self.grouping.of:
-                continue
-            self.joined.add(node)
-            self.direct[node] = set()
-            for x, place in zip(node.inputs or (), _places(node, self.storage.views[node]), strict=True):
-                if isinstance(x, Node) and self._can_write_itself(x) and x not in self.direct[node]:
-                    extra.setdefault(x, []).append(place)
-                    self.direct[node].add(x)
-        return extra
-
-    def _can_write_itself(self, x: Node) -> bool:
-        group = self.grouping.of.get(x)
-        if group is None or group.alone or x in self.storage.base or x.op is PICK:
-            return False
-        axes = group.axes[x]
-        return not group.splits and (group.anchor is None or axes == group.all_axes)
-
-    def _recompute(self) -> None:
-        """Let cheap values be computed again where they are used, instead of being written and read."""
-        used: dict[Node, list[tuple[Node, Node, Group]]] = {}
-        for node, x, group in self._readers():
-            if group is not None:
-                used.setdefault(self.storage.root(x), []).append((node, x, group))
-        held = {self.storage.root(o) for o in self.assignments.sources()} | set(self.extra)
-        for v in self.graph.nodes:
-            if v not in self.kept or v in held or v not in used:
-                continue
-            chain = self._cheap_chain(v)
-            if chain and all(self._can_repeat(chain, node, x, group) for node, x, group in used[v]):
-                for _, _, group in used[v]:
-                    new = [m for m in chain if m not in group.axes]
-                    group.axes.update((m, group.all_axes) for m in new)
-                    group.nodes = sorted([*group.nodes, *new], key=lambda n: n.serial)
-                self.kept.discard(v)
-
-    def _cheap_chain(self, v: Node, most: int = 6) -> list[Node]:
-        """The nodes that compute `v` from one array in memory (and small ones), if few and cheap; else none."""
-        chain: set[Node] = set()
-        wide: set[Node] = set()
-        todo = [v]
-        while todo:
-            node = todo.pop()
-            if not is_elementwise(node) or node.op.name in DEAR or node.shape != v.shape or len(chain) == most:
-                return []
-            chain.add(node)
-            for x in node.parents:
-                if self._in_memory(x):
-                    if self.storage.views[x].buffer in self.assignments.overwritten:
-                        return []
-                    if prod(x.shape) == prod(v.shape):
-                        wide.add(self.storage.root(x))
-                elif x not in chain:
-                    todo.append(x)
-        return sorted(chain, key=lambda n: n.serial) if len(wide) <= 1 else []
-
-    def _prune(self) -> None:
-        """Drop members that nobody needs any more."""
-        for group in self.grouping.groups:
-            if group.alone:
-                continue
-            needed = {n for n in group.nodes if self.grouping.of[n] is group and (n in self.kept or n in self.extra)}
-            for node in reversed(group.nodes):
-                if node in needed:
-                    needed.update(m for x in node.parents if (m := self.storage.root(x)) in group.axes)
-            group.nodes = [n for n in group.nodes if n in needed or n is group.anchor]
-
-    def _in_memory(self, x: Node) -> bool:
-        root = self.storage.root(x)
-        return root in self.kept or root.op is LEAF or root in self.graph.inputs
-
-    def _can_repeat(self, chain: Sequence[Node], node: Node, x: Node, group: Group) -> bool:
-        """Can a group that reads the last of a chain of nodes compute the chain itself?"""
-        v = chain[-1]
-        if x is not v or group.alone or node is group.anchor or prod(v.shape) != prod(group.space):
-            return False
-        if node.op.name not in REDUCTIONS and group.axes[node] != group.all_axes:
-            return False
-        return all(
-            p in chain
-            or (self.storage.root(p) not in group.axes and self.storage.seen(p, v.shape, group.space) is not None)
-            for m in chain
-            for p in m.parents
-        )
 
     # --- kernels -----------------------------------------------------------------------------------
 
@@ -209,7 +98,7 @@ class Region:
         controlled = lower_control(self, first)
         if controlled is not None:
             return controlled
-        if first in self.joined:
+        if first in self.kept.direct:
             return [Run(k) for k in self._joined(first)]
         if first in self.storage.copies:
             source = self.storage.views[_source(first)]
@@ -222,7 +111,7 @@ class Region:
         return [Run(k) for k in indexed] if indexed is not None else [self._called(first)]
 
     def _is_needed(self, node: Node, group: Group) -> bool:
-        return node in self.kept or node in self.extra or group.alone
+        return group.alone or node in self.kept.nodes or node in self.kept.extra
 
     def _body(self, group: Group) -> tuple[dict[Node, View], dict[Node, tuple[View, ...]]]:
         """What a group reads and writes, over its index space."""
@@ -248,8 +137,9 @@ class Region:
         writes: dict[Node, tuple[View, ...]] = {}
         for node in group.nodes:
             extent = group.extent(group.axes[node])
-            places = [self.storage.views[node]] if node in self.kept and self.grouping.of[node] is group else []
-            places += self.extra.get(node, []) if self.grouping.of[node] is group else []
+            own = self.grouping.of[node] is group
+            places = [self.storage.views[node]] if own and node in self.kept.nodes else []
+            places += self.kept.extra.get(node, []) if own else []
             laid = [p.reshaped(extent) for p in places]
             if None in laid:
                 raise GraphError(f"{node.label} cannot be written as it should lie by {group!r}.")
@@ -353,8 +243,8 @@ class Region:
     def _joined(self, node: Node) -> Iterator[Kernel]:
         """Copies of those parts of a `concat` or `stack` that are not written there by whatever computes them."""
         done: set[Node] = set()
-        for x, place in zip(node.inputs or (), _places(node, self.storage.views[node]), strict=True):
-            if isinstance(x, Node) and (x not in self.direct[node] or x in done) and prod(place.shape):
+        for x, place in zip(node.inputs or (), places(node, self.storage.views[node]), strict=True):
+            if isinstance(x, Node) and (x not in self.kept.direct[node] or x in done) and prod(place.shape):
                 yield self.copy(x, self.storage.views[x], place)
             elif isinstance(x, Node):
                 done.add(x)
@@ -417,21 +307,6 @@ class Region:
 
 def _source(node: Node) -> Node:
     return next(node.parents)
-
-
-def _places(node: Node, view: View) -> Iterator[View]:
-    """The parts of the result of `concat` or `stack` that its inputs fill."""
-    axis, start = node.params["axis"], 0
-    for x in node.inputs or ():
-        if node.op.name == "stack":
-            shape, strides = list(view.shape), list(view.strides)
-            del shape[axis], strides[axis]
-            yield View(view.buffer, tuple(shape), tuple(strides), view.offset + start * view.strides[axis])
-            start += 1
-        else:
-            n = x.shape[axis]
-            yield view.sliced(axis, start, 1, n)
-            start += n
 
 
 def _with_constants(graph: Graph) -> Graph:

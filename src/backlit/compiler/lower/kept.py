@@ -1,0 +1,174 @@
+"""Which values are kept in memory between kernels, which are computed again instead, and which go to several places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from ...graph.bind import PICK
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ...graph.tensor import LEAF
+from ..kernels.rows import DEAR
+from ..kernels.views import View
+from .groups import REDUCTIONS, Group, Grouping, is_elementwise
+from .storage import Storage
+
+#: So many cheap nodes are at most computed again where their result is used.
+CHAIN = 6
+
+
+class Kept:
+    """What groups hand to one another through memory.
+
+    Attributes:
+        nodes: the nodes whose values are kept.
+        direct: for each `concat` and `stack` the inputs that are written into its result by what computes them.
+        extra: for such nodes, the places; known once `settle` has been called.
+    """
+
+    def __init__(self, graph: Graph, storage: Storage, grouping: Grouping, wanted: Sequence[View | None]) -> None:
+        self.graph, self.storage, self.grouping = graph, storage, grouping
+        pairs = [(o, t) for o, t in zip(graph.outputs, wanted, strict=True) if t is not None and isinstance(o, Node)]
+        self._ends = {storage.root(o) for o, _ in pairs}
+        self._writers = {t.buffer: grouping.of.get(o) for o, t in pairs}
+        self.extra: dict[Node, list[View]] = {}
+        self.direct: dict[Node, set[Node]] = {
+            node: self._written_directly(node)
+            for node in graph.nodes
+            if node.op.name in ("concat", "stack") and node in grouping.of
+        }
+        self.nodes = {storage.root(x) for node, x, _ in self._readers() if x not in self.direct.get(node, ())}
+        self.nodes |= self._ends
+        self._recompute()
+
+    def settle(self) -> None:
+        """Decide where values go, once every node has its last place; drop what nobody needs."""
+        for node, inputs in self.direct.items():
+            seen: set[Node] = set()
+            for x, place in zip(node.inputs or (), places(node, self.storage.views[node]), strict=True):
+                if isinstance(x, Node) and x in inputs and x not in seen:
+                    seen.add(x)
+                    own = place.reshaped(self.storage.views[self.storage.root(x)].shape)
+                    assert own is not None
+                    self.extra.setdefault(self.storage.root(x), []).append(own)
+        self._prune()
+
+    def _readers(self) -> Iterator[tuple[Node, Node, Group]]:
+        """Every (node, input, its group), where the input is read from memory."""
+        for group in self.grouping.groups:
+            for node in group.nodes:
+                for x in node.parents:
+                    if self.storage.root(x) not in group.axes:
+                        yield node, x, group
+
+    # --- straight into a larger array --------------------------------------------------------------
+
+    def _written_directly(self, node: Node) -> set[Node]:
+        """The inputs of a `concat` or `stack` that can be written into its result by what computes them."""
+        pairs = zip(node.inputs or (), places(node, self.storage.views[node]), strict=True)
+        return {x for x, place in pairs if isinstance(x, Node) and self._can_write(x, place)}
+
+    def _can_write(self, x: Node, place: View) -> bool:
+        source = self.storage.root(x)
+        group = self.grouping.of.get(source)
+        if group is None or group.alone or source.op is PICK or group.splits:
+            return False
+        if group.anchor is not None and group.axes[source] != group.all_axes:
+            return False
+        seen, own = self.storage.views[x], self.storage.views[source]
+        if prod(x.shape) != prod(source.shape) or seen.reshaped(own.shape) != own:
+            return False
+        laid = place.reshaped(own.shape)
+        return laid is not None and laid.reshaped(group.extent(group.axes[source])) is not None
+
+    # --- computed again ----------------------------------------------------------------------------
+
+    def _recompute(self) -> None:
+        """Let cheap values be computed again where they are used, instead of being written and read."""
+        used: dict[Node, list[tuple[Node, Node, Group]]] = {}
+        for node, x, group in self._readers():
+            used.setdefault(self.storage.root(x), []).append((node, x, group))
+        held = self._ends | {self.storage.root(x) for inputs in self.direct.values() for x in inputs}
+        for v in self.graph.nodes:
+            if v not in self.nodes or v in held or v not in used:
+                continue
+            chain = self._cheap_chain(v, {group for _, _, group in used[v]})
+            if chain and all(self._can_repeat(chain, node, x, group) for node, x, group in used[v]):
+                for node, _, group in used[v]:
+                    new = [m for m in chain if m not in group.axes]
+                    axes = group.all_axes if node.op.name in REDUCTIONS else group.axes[node]
+                    group.axes.update((m, axes) for m in new)
+                    group.nodes = sorted([*group.nodes, *new], key=lambda n: n.serial)
+                self.nodes.discard(v)
+
+    def _cheap_chain(self, v: Node, users: set[Group]) -> list[Node]:
+        """The nodes that compute `v` from one array in memory (and small ones), if few and cheap; else none.
+
+        What is to be overwritten by another kernel than the users' is not read again later.
+        """
+        chain: set[Node] = set()
+        wide: set[Node] = set()
+        todo = [v]
+        while todo:
+            node = todo.pop()
+            if not is_elementwise(node) or node.op.name in DEAR or node.shape != v.shape or len(chain) == CHAIN:
+                return []
+            chain.add(node)
+            for x in node.parents:
+                if not self._in_memory(x):
+                    if x not in chain:
+                        todo.append(x)
+                    continue
+                buffer = self.storage.views[x].buffer
+                if buffer in self._writers and users != {self._writers[buffer]}:
+                    return []
+                if prod(x.shape) == prod(v.shape):
+                    wide.add(self.storage.root(x))
+        return sorted(chain, key=lambda n: n.serial) if len(wide) <= 1 else []
+
+    def _in_memory(self, x: Node) -> bool:
+        root = self.storage.root(x)
+        return root in self.nodes or root.op is LEAF or root in self.graph.inputs
+
+    def _can_repeat(self, chain: Sequence[Node], node: Node, x: Node, group: Group) -> bool:
+        """Can a group that reads the last of a chain of nodes compute the chain itself, at the index of its reader?"""
+        v = chain[-1]
+        if x is not v or group.alone or node is group.anchor or node is group.twin:
+            return False
+        axes = group.all_axes if node.op.name in REDUCTIONS else group.axes[node]
+        extent = group.extent(axes)
+        if prod(v.shape) != prod(extent) or any(group.axes.get(m, axes) != axes for m in chain):
+            return False
+        return all(
+            p in chain or (self.storage.root(p) not in group.axes and self.storage.seen(p, v.shape, extent) is not None)
+            for m in chain
+            for p in m.parents
+        )
+
+    def _prune(self) -> None:
+        """Drop members that nobody needs any more."""
+        for group in self.grouping.groups:
+            if group.alone:
+                continue
+            own = (n for n in group.nodes if self.grouping.of[n] is group)
+            needed = {n for n in own if n in self.nodes or n in self.extra}
+            for node in reversed(group.nodes):
+                if node in needed:
+                    needed.update(m for x in node.parents if (m := self.storage.root(x)) in group.axes)
+            group.nodes = [n for n in group.nodes if n in needed or n is group.anchor]
+
+
+def places(node: Node, view: View) -> Iterator[View]:
+    """The parts of the result of `concat` or `stack` that its inputs fill."""
+    axis, start = node.params["axis"], 0
+    for x in node.inputs or ():
+        if node.op.name == "stack":
+            shape, strides = list(view.shape), list(view.strides)
+            del shape[axis], strides[axis]
+            yield View(view.buffer, tuple(shape), tuple(strides), view.offset + start * view.strides[axis])
+            start += 1
+        else:
+            n = x.shape[axis]
+            yield view.sliced(axis, start, 1, n)
+            start += n
