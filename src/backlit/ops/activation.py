@@ -194,6 +194,12 @@ def _gelu(x: Any, /, *, approximate: bool | str) -> Any:
     return x * (0.5 + 0.5 * erf(x * math.sqrt(0.5)))
 
 
+def _native_gelu(k: Any, x: Any, *, approximate: bool | str) -> Any:
+    if approximate:
+        return x * k.sigmoid(x * (x * x * _TANH_CUBIC + 1) * (2 * _TANH_SCALE))
+    return x * (k.erf(x * math.sqrt(0.5)) * 0.5 + 0.5)
+
+
 def _gelu_partial(out: Any, x: Any, *, approximate: bool | str) -> Any:
     squared = x * x
     if approximate:
@@ -206,7 +212,7 @@ gelu = elementwise(
     "gelu",
     "x times the probability that a standard normal number lies below x (Hendrycks & Gimpel 2016); "
     "`approximate='tanh'` takes their formula with tanh.",
-    eval=_gelu, prepare=_gelu_params, partials=(_gelu_partial,), saves="x", dtypes="real floating-point", onnx="Gelu",
+    eval=_gelu, native=_native_gelu, prepare=_gelu_params, partials=(_gelu_partial,), saves="x", dtypes="real floating-point", onnx="Gelu",
     latex="{0} \\, \\Phi({0})",
     samples=lambda rng: [((x := rng.uniform(-4, 4, 8),), {}), ((x,), {"approximate": "tanh"})],
 )  # fmt: skip

@@ -138,6 +138,7 @@ abs_ = elementwise(
 )  # fmt: skip
 hypot = elementwise(
     "hypot", "sqrt(x1² + x2²), computed without overflow; at the origin the gradient is 0.", eval=np.hypot,
+    native=lambda k, a, b: k.hypot(a, b),
     partials=(lambda out, x1, x2: x1 / nonzero(out), lambda out, x1, x2: x2 / nonzero(out)),
     dtypes="real floating-point", traits="commutative", array_api=True, latex="\\sqrt{{{0}^2 + {1}^2}}",
     samples=[[(-3, -0.5), (0.5, 3)], [(-3, -0.5), (0.5, 3)]],
@@ -199,5 +200,6 @@ def _is_complex(x: Any) -> bool:
 pow_ = elementwise(
     "pow", "x1 to the power of x2. At x1 = 0 the gradients are 0 where a limit from the right is.",
     eval=_power, partials=(_by_base, _by_exponent), traits="singular", array_api=True, onnx="Pow",
+    native=lambda k, a, b: k.pow(a, b),
     latex="{0}^{{{1}}}", samples=[(0.5, 2.5), (-2, 3)],
 )  # fmt: skip

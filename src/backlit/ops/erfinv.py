@@ -87,8 +87,33 @@ def inverse_erf(x: Any, /) -> Any:
     return found.astype(x.dtype, copy=False).reshape(x.shape)[()]
 
 
+def _native(k: Any, x: Any) -> Any:
+    found = _native_double(k, x) if x.code == "f8" else k.cast(_native_single(k, k.cast(x, "f4")), x.code)
+    return k.select(k.equal(k.abs(x), 1), x * math.inf, found)
+
+
+def _native_single(k: Any, x: Any) -> Any:
+    w = -k.log((1 - x) * (1 + x))
+    near, far = k.polynomial(w - 2.5, _NEAR[::-1]), k.polynomial(k.sqrt(w) - 3, _FAR[::-1])
+    return k.select(w >= 5, far, near) * x
+
+
+def _native_double(k: Any, x: Any) -> Any:
+    q = x * 0.5
+    r = k.sqrt(-k.log((1 - k.abs(x)) * 0.5))
+    centre, tail = k.abs(q) <= 0.425, r > 5
+    at = k.select(centre, 0.180625 - q * q, k.select(tail, r - 5, r - 1.6))
+    over, under = (
+        k.select(centre, c, k.select(tail, t, m))
+        for c, m, t in ([k.polynomial(at, p[i][::-1]) for p in (_CENTRE, _MIDDLE, _TAIL)] for i in (0, 1))
+    )
+    size = over / under
+    return k.select(centre, q * size, k.copysign(size, x)) * math.sqrt(0.5)
+
+
 erfinv = elementwise(
     "erfinv", "The inverse of the error function: erf(erfinv(x)) = x, for x in (-1, 1).",
     eval=inverse_erf, partials=(lambda out, x: (math.sqrt(math.pi) / 2) / exp(-(out**2)),), saves="out",
+    native=_native,
     dtypes="real floating-point", traits="singular", latex="\\mathrm{{erf}}^{{-1}}\\,{0}", samples=[(-0.9, 0.9)],
 )  # fmt: skip

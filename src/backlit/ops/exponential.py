@@ -31,15 +31,18 @@ log1p = elementwise(
 )  # fmt: skip
 log2 = elementwise(
     "log2", "The logarithm to base 2.", eval=np.log2, partials=(lambda out, x: (1 / math.log(2)) / x,), saves="x",
+    native=lambda k, x: k.log2(x),
     dtypes="floating-point", traits="singular", array_api=True, latex="\\log_2 {0}", samples=[(0.2, 4)],
 )  # fmt: skip
 log10 = elementwise(
     "log10", "The logarithm to base 10.", eval=np.log10, partials=(lambda out, x: (1 / math.log(10)) / x,), saves="x",
+    native=lambda k, x: k.log10(x),
     dtypes="floating-point", traits="singular", array_api=True, latex="\\log_{{10}} {0}", samples=[(0.2, 4)],
 )  # fmt: skip
 logaddexp = elementwise(
     "logaddexp", "log(exp(x1) + exp(x2)), computed without overflow; where both are -inf the gradient is 0.",
     eval=np.logaddexp,
+    native=lambda k, a, b: k.logaddexp(a, b),
     partials=(
         lambda out, x1, x2: exp(x1 - finite_or_zero(out)),
         lambda out, x1, x2: exp(x2 - finite_or_zero(out)),

@@ -254,3 +254,14 @@ def sinc(x: Array, order: int) -> Array:
         found = (np.sin(t + n * math.pi / 2) - n * found) / t
     found[near] = polynomial(u, terms[::-1])
     return found * math.pi**order
+
+
+def native_sinc(k: Any, x: Any, order: int) -> Any:
+    """`sinc` in native code, in float64."""
+    t = x * math.pi
+    waves = [k.sin(t), k.cos(t), -k.sin(t), -k.cos(t)]
+    found = waves[0] / t
+    for n in range(1, order + 1):
+        found = (waves[n % 4] - found * n) / t
+    terms = [math.cos((order + m) * math.pi / 2) / ((order + m + 1) * math.factorial(m)) for m in range(25)]
+    return k.select(k.abs(t) < 2, k.polynomial(t, terms), found) * math.pi**order

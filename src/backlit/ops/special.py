@@ -15,10 +15,12 @@ _SLOPE = 2 / math.sqrt(math.pi)
 erf = elementwise(
     "erf", "The error function, 2/√π times the integral of exp(-t²) from 0 to x (Cody 1969).",
     eval=lambda x: numerics.erf(x), partials=(lambda out, x: _SLOPE * exp(-x * x),), saves="x",
+    native=lambda k, x: k.erf(x),
     dtypes="real floating-point", onnx="Erf", latex="\\mathrm{{erf}}({0})", samples=[(-3, 3)],
 )  # fmt: skip
 erfc = elementwise(
     "erfc", "1 - erf(x), exact to rounding also where it is tiny (Cody 1969).", eval=lambda x: numerics.erfc(x),
+    native=lambda k, x: k.erfc(x),
     partials=(lambda out, x: -_SLOPE * exp(-x * x),), saves="x", dtypes="real floating-point",
     latex="\\mathrm{{erfc}}({0})", samples=[(-3, 3)],
 )  # fmt: skip
@@ -50,8 +52,15 @@ polygamma = elementwise(
     dtypes="real floating-point", latex="\\psi^{{(n)}}({0})",
     samples=lambda rng: [((n, rng.choice([-1.5, 2.5], 5) + rng.uniform(-0.2, 0.2, 5)), {}) for n in (0, 1, 2)],
 )  # fmt: skip
+
+
+def _native_sinc(k: Any, x: Any, *, order: int) -> Any:
+    return k.cast(numerics.native_sinc(k, k.cast(x, "f8"), order), x.code)
+
+
 sinc = elementwise(
     "sinc", "sin(πx) / (πx), and 1 at 0.", eval=lambda x: numerics.sinc(x, 0),
+    native=lambda k, x: _native_sinc(k, x, order=0),
     partials=(lambda out, x: sinc_derivative(x, order=1),), saves="x", dtypes="real floating-point", array_api=False,
     latex="\\mathrm{{sinc}}({0})", samples=[(-3, 3)],
 )  # fmt: skip
@@ -63,6 +72,7 @@ def _sinc_derivative(x: Any, /, *, order: int) -> Any:
 
 sinc_derivative = elementwise(
     "sinc_derivative", "The derivative of sinc of that order.", eval=_sinc_derivative, saves="x",
+    native=_native_sinc,
     partials=(lambda out, x, *, order: sinc_derivative(x, order=order + 1),), dtypes="real floating-point",
     namespace="hidden", latex="\\mathrm{{sinc}}^{{(k)}}({0})",
     samples=lambda rng: [((rng.uniform(-3, 3, 5),), {"order": k}) for k in (1, 2)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from . import discrete, exponentials, logarithms, trigonometry
+from . import angles, discrete, exponentials, floats, logarithms, powers, special, trigonometry
 from .values import Val
 from .writer import Writer
 
@@ -19,8 +19,15 @@ class Emitter(Writer):
     exp, exp2, expm1 = exponentials.exp, exponentials.exp2, exponentials.expm1
     sigmoid = exponentials.sigmoid
     tanh, sinh, cosh = exponentials.tanh, exponentials.sinh, exponentials.cosh
-    log, log1p = logarithms.log, logarithms.log1p
+    log, log1p, log2, log10 = logarithms.log, logarithms.log1p, logarithms.log2, logarithms.log10
+    logaddexp = logarithms.logaddexp
+    asinh, acosh, atanh = logarithms.asinh, logarithms.acosh, logarithms.atanh
+    pow = powers.pow
     sin, cos, tan = trigonometry.sin, trigonometry.cos, trigonometry.tan
+    asin, acos, atan, atan2 = angles.asin, angles.acos, angles.atan, angles.atan2
+    hypot = angles.hypot
+    erf, erfc = special.erf, special.erfc
+    polynomial = floats.polynomial
 
     shift_left, shift_right = discrete.shift_left, discrete.shift_right
     floor_divide, modulo, nextafter = discrete.floor_divide, discrete.remainder, discrete.nextafter

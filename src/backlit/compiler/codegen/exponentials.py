@@ -58,6 +58,13 @@ def exp(k: Emitter, x: Val) -> Val:
     return scaled(k, _less_1(k, r) + 1, n)
 
 
+def exp_of_sum(k: Emitter, x: Val, low: Val) -> Val:
+    """exp(x + low), where low is what rounding took from x."""
+    e = _EXP[x.code]
+    n, r = _reduced(k, between(k, e.low, x, e.high))
+    return scaled(k, _less_1(k, r + low) + 1, n)
+
+
 @in_single
 def exp2(k: Emitter, x: Val) -> Val:
     """2 to the power of x."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,17 @@ def in_single(function: Callable[..., Val]) -> Callable[..., Val]:
         if not any(isinstance(v, Val) and v.code == "f2" for v in values):
             return function(k, *values)
         return k.cast(function(k, *(k.cast(v, "f4") if isinstance(v, Val) else v for v in values)), "f2")
+
+    return wide
+
+
+def in_double(function: Callable[..., Val]) -> Callable[..., Val]:
+    """A function for float64, for narrower floats too: computed in float64 and rounded."""
+
+    @wraps(function)
+    def wide(k: Emitter, *values: Any) -> Val:
+        code = next(v.code for v in values if isinstance(v, Val))
+        return k.cast(function(k, *(k.cast(v, "f8") if isinstance(v, Val) else v for v in values)), code)
 
     return wide
 
@@ -163,9 +175,17 @@ def _exponents(k: Emitter, what: str, x: Val, *others: Val) -> Val:
     return k.pure(f"call {result} @{name}({', '.join(arguments)})", x.code, lanes, operands)
 
 
-# --- signs and specials ----------------------------------------------------------------------------
+# --- ranges, and numbers that are known --------------------------------------------------------------
 
 
 def between(k: Emitter, low: float, x: Val, high: float) -> Val:
     """x brought into the range; NaN stays. Two instructions."""
     return k.smaller(high, k.larger(low, x))
+
+
+def known_number(x: Val) -> float | None:
+    """The number that a constant float32 or float64 is in all lanes; None for all other values."""
+    text = x.name.removeprefix(f"splat ({LLVM[x.code]} ").removesuffix(")")
+    if x.code not in FORMATS or not text.startswith("0x"):
+        return None
+    return struct.unpack("<d", int(text, 16).to_bytes(8, "little"))[0]

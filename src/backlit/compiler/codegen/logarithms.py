@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from .floats import FORMATS, exponent_and_significand, in_single, polynomial, power_of_two
+from .floats import FORMATS, exponent_and_significand, in_double, in_single, polynomial, power_of_two
 from .values import Val
 
 if TYPE_CHECKING:
@@ -40,6 +40,14 @@ class _Base(NamedTuple):
 _NATURAL = {
     "f4": _Base(6.9313812256e-01, 9.0580006145e-06, 1.0, 0.0),
     "f8": _Base(6.93147180369123816490e-01, 1.90821492927058770002e-10, 1.0, 0.0),
+}
+_BINARY = {
+    "f4": _Base(1.0, 0.0, 1.4426950216293335, 1.925963033500011e-08),
+    "f8": _Base(1.0, 0.0, 1.4426950408889634, 2.0355273740931033e-17),
+}
+_DECIMAL = {
+    "f4": _Base(3.0102920532e-01, 7.9034151668e-07, 0.4342944920063019, -1.0103049952192578e-08),
+    "f8": _Base(3.01029995663611771306e-01, 3.69423907715893078616e-13, 0.4342944819032518, 1.098319650216765e-17),
 }
 
 
@@ -95,3 +103,59 @@ def log1p(k: Emitter, x: Val) -> Val:
     found = _sum(k, e, k.fma(lost, shrink, m - 1), _NATURAL[x.code])
     found = k.select(k.equal(u, 0), k.const(-math.inf, x.code, x.lanes), k.select(x < math.inf, found, x))
     return k.copysign(k.select(u < 0, k.const(math.nan, x.code, x.lanes), found), x)
+
+
+@in_single
+def log2(k: Emitter, x: Val) -> Val:
+    """The logarithm to base 2, exact for powers of 2."""
+    return _logarithm(k, x, _BINARY[x.code])
+
+
+@in_single
+def log10(k: Emitter, x: Val) -> Val:
+    """The logarithm to base 10."""
+    return _logarithm(k, x, _DECIMAL[x.code])
+
+
+@in_double
+def logaddexp(k: Emitter, x: Val, y: Val) -> Val:
+    """log(exp(x) + exp(y)): the larger, and log1p of what the other adds to it."""
+    apart = k.abs(x - y)
+    found = k.maximum(x, y) + k.log1p(k.exp(-apart))
+    return k.select(k.equal(x, y), x + math.log(2), found)  # also where both are the same infinity
+
+
+# --- inverses of the hyperbolic functions ----------------------------------------------------------
+# As in Sun's fdlibm (`s_asinh.c`, `e_acosh.c`, `e_atanh.c`), with log1p in place of all logarithms.
+
+#: From here on 1 is nothing beside x.
+_LARGE = 2.0**60
+
+
+@in_double
+def asinh(k: Emitter, x: Val) -> Val:
+    """The number whose hyperbolic sine is x."""
+    y = k.abs(x)
+    square = y * y
+    more = y + square / (k.sqrt(square + 1) + 1)
+    large = y > _LARGE
+    found = k.log1p(k.select(large, y, more)) + k.select(large, k.const(math.log(2), x.code, x.lanes), 0)
+    return k.copysign(found, x)
+
+
+@in_double
+def acosh(k: Emitter, x: Val) -> Val:
+    """The number not below 0 whose hyperbolic cosine is x; NaN below 1."""
+    y = x - 1
+    large = x > _LARGE
+    more = k.log1p(k.select(large, y, y + k.sqrt(k.fma(y, y, y + y))))
+    return k.select(x >= 1, more + k.select(large, k.const(math.log(2), x.code, x.lanes), 0), math.nan)
+
+
+@in_double
+def atanh(k: Emitter, x: Val) -> Val:
+    """The number whose hyperbolic tangent is x; NaN beyond -1 and 1."""
+    y = k.abs(x)
+    double = y + y
+    more = k.select(y < 0.5, double + double * y / (1 - y), double / (1 - y))
+    return k.copysign(k.log1p(more) * 0.5, x)
