@@ -5,7 +5,8 @@
 #   make test         the whole test suite, with coverage; ONLY="tests/ops -k conv" for a part of it
 #   make check        style, types, and the import law
 #   make test-peers   cross-checks against PyTorch and JAX, in an environment of their own
-#   make bench        speed beside PyTorch and JAX
+#   make bench        speed beside NumPy, PyTorch, JAX, TensorFlow, ...: table, docs/benchmarks.md, build/bench.json;
+#                     ARGS="--quick" or "--only W4,W6" for a part (python -m bench --help)
 #   make docs         the documentation, its examples executed
 #   make gallery      every example, with its pictures
 #   make stubs        the type stubs of the generated functions, after a change of their signatures
@@ -41,10 +42,10 @@ check: $(ENV)/.dev
 test-peers: $(PEERS)/.compare
 	OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
-# Some machines set OPENBLAS_CORETYPE to a core older than their own, which halves NumPy's matrix products.
-bench: $(PEERS)/.compare
-	env -u OPENBLAS_CORETYPE $(PEERS)/bin/python bench/eager.py
-	$(PEERS)/bin/python tools/import_time.py
+ARGS ?= --docs docs
+
+bench: $(PEERS)/.bench
+	$(PEERS)/bin/python -m bench --out build/bench.json $(ARGS)
 
 docs: $(ENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site/html
@@ -74,4 +75,10 @@ $(ENV)/.train $(ENV)/.dev $(ENV)/.docs: $(ENV)/.%: $(ENV)/.made pyproject.toml
 $(PEERS)/.compare: pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python $(PIP) -e '.[compare]'
+	@touch $@
+
+# Peers that may not exist for this machine or this Python: those that do not install are left out.
+$(PEERS)/.bench: $(PEERS)/.compare
+	for package in tensorflow-cpu tinygrad "onnxruntime onnx"; do \
+	    $(PEERS)/bin/python $(PIP) $$package || echo "left out: $$package"; done
 	@touch $@
