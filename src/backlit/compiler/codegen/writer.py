@@ -533,6 +533,8 @@ class Writer:
             return self.compare("ne", a, 0)
         if LLVM[to] == LLVM[code]:
             return Val(self, a.name, to, a.lanes, a.level)
+        if code == "f8" and to == "f2":
+            return self.cast(self._rounded_to_odd(a), "f2")
         kinds = ("f" if code[0] == "f" else "i") + ("f" if to[0] == "f" else "i")
         unsigned = code[0] in "ub"
         name = {
@@ -542,6 +544,18 @@ class Writer:
             "ii": "trunc" if code != "b1" and size_of(to) < size_of(code) else "zext" if unsigned else "sext",
         }[kinds]
         return self.pure(f"{name} {a.typed} to {vector(LLVM[to], a.lanes)}", to, a.lanes, (a,))
+
+    def _rounded_to_odd(self, a: Val) -> Val:
+        """A float64 as the float32 toward zero from it, its last bit set if anything was cut off.
+
+        Rounding that to float16 gives what rounding once would (Boldo and Melquiond, "When double rounding is odd",
+        2005). Processors have no instruction for the way at once.
+        """
+        near = self.cast(a, "f4")
+        back = self.cast(near, "f8")
+        bits = self.bitcast(near, "i4")
+        toward_zero = self.select(self.intrinsic("fabs", back) > self.intrinsic("fabs", a), bits - 1, bits)
+        return self.bitcast(self.select((back < a) | (back > a), toward_zero | 1, bits), "f4")
 
     def any_lane(self, a: Val) -> Val:
         """Is a boolean true in any lane?"""
