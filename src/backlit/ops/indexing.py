@@ -284,11 +284,13 @@ def check_arrays(where: str, shape: Shape, filled: Filled) -> None:
 
 
 def positions(shape: Shape, index: Index, arrays: Sequence[Any]) -> Any:
-    """The positions in the flattened array that the index names, in the shape of `x[index]`."""
+    """The positions in the flattened array that the index names, in the shape of `x[index]`; IndexError beyond it."""
     n = len(arrays)
     if index.parts == (ARRAY,) * n:
         rows: Any = 0
         for a, size in zip(arrays, shape, strict=False):
+            if a.size and not (-size <= a.min() and a.max() < size):
+                raise IndexError(f"an index is out of range for an axis of size {size}")
             rows = rows * size + np.where(a < 0, a + size, a)
         inner = 1
         for size in shape[n:]:

@@ -9,6 +9,7 @@ from ...graph.node import Node
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix, code_of
 from ..codegen.writer import Target
+from .indexed import Status
 from .kernel import Kernel
 from .tiny_build import Builder, Unfit
 from .tiny_loops import ask_all, every
@@ -34,14 +35,16 @@ class Tiny(Kernel):
         reads: for each input of the graph where it lies.
         writes: numbers of outputs, each with a place where it goes.
         target: the processor.
+        status: where it is noted that an index is out of range.
     """
 
     kind = "tiny"
     units = 1
 
     def __init__(
-        self, graph: Graph, reads: Mapping[Node, View], writes: Sequence[tuple[int, View]], target: Target
-    ) -> None:
+        self, graph: Graph, reads: Mapping[Node, View], writes: Sequence[tuple[int, View]], target: Target,
+        status: Status | None = None,
+    ) -> None:  # fmt: skip
         self.name = "tiny"
         self.graph, self.nodes = graph, graph.nodes
         self.reads = tuple(dict.fromkeys(v.buffer for v in reads.values()))
@@ -51,7 +54,8 @@ class Tiny(Kernel):
             end = graph.outputs[number]
             if type(end) is Node and end.op.name == "pick" and view.buffer not in self.reads:
                 direct.setdefault((end.inputs[0], end.params["index"]), view)  # type: ignore[index]
-        self._builder = Builder(target, direct)
+        noted = len(status.nodes) if status is not None else 0
+        self._builder = Builder(target, direct, status)
         outputs = self._builder.build(graph, [self._builder.input(reads[n]) for n in graph.inputs])
         self._ends = [(outputs[number], view) for number, view in writes]
         #: What is handed through is set aside, in case that another output is written there.
@@ -64,6 +68,8 @@ class Tiny(Kernel):
         self.private = self._builder.private
         self.flops = int(cost(self._builder))
         self.nbytes = sum(b.nbytes for b in self.reads) + sum(b.nbytes for b in self.writes)
+        if status is not None and noted < len(status.nodes):
+            self.writes = (*self.writes, status.buffer)
 
     def emit(self, k: Emitter) -> None:
         for view, room in self._aside.items():

@@ -18,9 +18,10 @@ from ...ops.loops import COND, SCAN, WHILE
 from ..codegen.values import LLVM, code_of
 from ..codegen.values import size_of as bytes_of
 from ..codegen.writer import Target
+from .indexed import Status
 from .tiny_loops import Block, Branches, Carry, Kept, Scan, While
 from .tiny_memory import Taken
-from .tiny_ops import Added, Contraction, Elementwise, Position, neutral
+from .tiny_ops import Added, Contraction, Elementwise, Note, Position, neutral
 from .tiny_values import Base, Constant, Elements, Loaded, Memory, Ref
 from .views import Buffer, View, contiguous
 
@@ -42,8 +43,10 @@ class Builder:
         private: bytes of memory of its own that the function needs.
     """
 
-    def __init__(self, target: Target, direct: dict[tuple[Node, int], View] | None = None) -> None:
-        self.target, self.direct = target, direct or {}
+    def __init__(
+        self, target: Target, direct: dict[tuple[Node, int], View] | None = None, status: Status | None = None
+    ) -> None:
+        self.target, self.direct, self.status = target, direct or {}, status
         self.block: Block = []
         self.private = 0
 
@@ -53,6 +56,10 @@ class Builder:
         for node in graph.nodes:
             env[node] = self._node(node, [env[x] if type(x) is Node else x for x in node.inputs or ()])
         return [self.value(env[o] if type(o) is Node else o) for o in graph.outputs]
+
+    def note(self, node: Node) -> Note | None:
+        """Where a node notes that its index is out of range."""
+        return None if self.status is None else (self.status.buffer.name, self.status.number(node))
 
     def inside(self, graph: Graph, inputs: Sequence[Any]) -> tuple[Block, list[Elements]]:
         """The steps of the body of a branch, and what it gives."""
@@ -238,7 +245,7 @@ def cumulative(what: str) -> Rule:
 def _late_take(b: Builder, node: Node, args: list[Any]) -> Elements:
     b.check(node.shape, node.dtype)
     indices = b.elements(args[1])
-    return b.add(Taken(b.memory(args[0]), node.params["axis"], indices, node.shape), node.shape)
+    return b.add(Taken(b.memory(args[0]), node.params["axis"], indices, node.shape, b.note(node)), node.shape)
 
 
 def _late_place(b: Builder, node: Node, args: list[Any]) -> Elements:
@@ -257,7 +264,7 @@ def _late_place(b: Builder, node: Node, args: list[Any]) -> Elements:
     places = np.arange(count).reshape(-1, *(1,) * (len(node.shape) - axis - 1))
     places = np.broadcast_to(places, node.shape).reshape(-1)
     chosen = [[y.refs[i] for i in row] for row in rows.reshape(-1, many).tolist()]
-    return b.add(Added(y.code, indices.refs, count, chosen, places.tolist()), node.shape)
+    return b.add(Added(y.code, indices.refs, count, chosen, places.tolist(), b.note(node)), node.shape)
 
 
 def _late_index(b: Builder, node: Node, args: list[Any]) -> Elements:
@@ -266,7 +273,7 @@ def _late_index(b: Builder, node: Node, args: list[Any]) -> Elements:
         raise Unfit("an index of several parts that is known only when it runs")
     b.check(node.shape, node.dtype)
     indices = b.elements(args[1])
-    return b.add(Taken(b.memory(args[0]), len(front), indices, node.shape), node.shape)
+    return b.add(Taken(b.memory(args[0]), len(front), indices, node.shape, b.note(node)), node.shape)
 
 
 def _late_update(b: Builder, node: Node, args: list[Any]) -> Elements:

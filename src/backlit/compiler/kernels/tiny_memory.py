@@ -8,7 +8,7 @@ import numpy as np
 
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix
-from .tiny_ops import legal
+from .tiny_ops import Note, legal
 from .tiny_values import Base, Elements, Memory, ask, chosen, joined, lanes_of, places_of, read
 from .views import View
 
@@ -21,10 +21,11 @@ class Taken(Base):
         axis: along this axis; those of the indices take its place.
         indices: their elements.
         shape: the shape of the result.
+        note: where an index out of range is noted.
     """
 
-    def __init__(self, memory: Memory, axis: int, indices: Elements, shape: tuple[int, ...]) -> None:
-        view = memory.view
+    def __init__(self, memory: Memory, axis: int, indices: Elements, shape: tuple[int, ...], note: Note | None) -> None:
+        view, self.note = memory.view, note
         super().__init__(view.buffer.code, int(np.prod(shape, dtype=int)))
         self.memory, self.indices = memory, indices
         self.stride, self.count = view.strides[axis], view.shape[axis]
@@ -49,7 +50,7 @@ class Taken(Base):
         view, fixed = self.memory
         pointer, code = f"%{view.buffer.name}", view.buffer.code
         for layout in self.made:
-            index = legal(k, read(k, self._indices(layout)), self.count)
+            index = legal(k, read(k, self._indices(layout)), self.count, self.note)
             places = [self.places[e] for e in layout]
             if index.lanes > 1:
                 at = index * self.stride + k.table(places, "i8")

@@ -258,12 +258,15 @@ class Added(Base):
         size: number of places there are.
         rows: for each element of the result, for each index the ref of what is added there.
         place: for each element of the result the place that it is.
+        note: where an index out of range is noted.
     """
 
     def __init__(
-        self, code: str, indices: Sequence[Ref], size: int, rows: Sequence[Sequence[Ref]], place: Sequence[int]
-    ) -> None:
+        self, code: str, indices: Sequence[Ref], size: int, rows: Sequence[Sequence[Ref]], place: Sequence[int],
+        note: Note | None,
+    ) -> None:  # fmt: skip
         super().__init__(code, len(rows))
+        self.note = note
         self.indices, self.count, self.rows, self.place = indices, size, rows, place
 
     def ask(self, lanes: int) -> None:
@@ -277,16 +280,23 @@ class Added(Base):
         for layout in self.made:
             terms = []
             for q, index in enumerate(self.indices):
-                here = legal(k, read(k, [index]), self.count)
+                here = legal(k, read(k, [index]), self.count, self.note)
                 row = read(k, [self.rows[e][q] for e in layout])
                 where = k.compare("eq", here, k.table([self.place[e] for e in layout], "i8"))
                 terms.append(k.select(where, row, k.const(0, self.code)))
             self.forms[layout] = by_halves(combined(k, "add"), terms)
 
 
-def legal(k: Emitter, index: Val, size: int) -> Val:
+#: Where the number of a node is left whose index is out of range: the name of a buffer, and the number.
+Note = tuple[str, int]
+
+
+def legal(k: Emitter, index: Val, size: int, note: Note | None) -> Val:
     """An index as one of 0 to `size` - 1: negative ones count from the end, others beyond the ends are taken there."""
     index = k.cast(index, "i8")
-    if index.code != "u8":
-        index = k.select(index < 0, index + size, index)
-    return k.minimum(k.maximum(index, 0), size - 1)
+    index = k.select(index < 0, index + size, index)
+    found = k.minimum(k.maximum(index, 0), size - 1)
+    if note is not None:
+        with k.when(k.any_lane(k.not_equal(found, index))):
+            k.store(f"%{note[0]}", 0, k.const(note[1], "i8"))
+    return found

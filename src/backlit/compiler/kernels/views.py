@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from ..codegen.values import Ix, code_of, size_of
@@ -80,7 +81,9 @@ class View(NamedTuple):
         return View(self.buffer, tuple(shape), tuple(strides), offset)
 
     def reshaped(self, shape: Sequence[int]) -> View | None:
-        """In another shape with as many elements, row by row; None where no strides express it."""
+        """In another shape, row by row; None where no strides express it, or the number of elements is another."""
+        if prod(shape) != prod(self.shape):
+            return None
         strides = _restrided(self.shape, self.strides, tuple(shape))
         return None if strides is None else self._replace(shape=tuple(shape), strides=strides)
 
