@@ -168,6 +168,21 @@ def test_integers(op: str) -> None:
     np.testing.assert_array_equal(run(node, values, orders, 0, WIDTHS[0]), values[2])
 
 
+@pytest.mark.parametrize("op", list(CLASSES))
+@pytest.mark.parametrize(("n", "c", "o"), [(0, 2, 3), (4, 0, 3), (4, 2, 0)])
+def test_nothing(op: str, n: int, c: int, o: int) -> None:
+    """No samples or no channels: what is left of the output is 0."""
+    node, values = case(op, n=n, c=c, o=o, size=(5, 6), kernel=(2, 3))
+    orders, _ = orders_for(op, 2, "plain")
+    np.testing.assert_array_equal(run(node, values, orders, 0, WIDTHS[0]), values[2])
+
+
+def test_float16() -> None:
+    node, values = case("convolve", n=3, c=2, o=5, size=(5, 6), kernel=(2, 3), dtype="f2")
+    orders, _ = orders_for("convolve", 2, "last")
+    np.testing.assert_allclose(run(node, values, orders, 0, WIDTHS[0]), values[2], rtol=1e-2, atol=1e-2)
+
+
 def test_layouts_ask_for_lanes_where_channels_are_few() -> None:
     few, _ = case("convolve", 32, 1, 8, (9, 9), (5, 5), dtype="f4")
     many, _ = case("convolve", 32, 64, 64, (4, 4), (3, 3), dtype="f4")

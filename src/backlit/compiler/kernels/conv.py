@@ -297,7 +297,7 @@ class Direct(Kernel):
 
     def source(self) -> Sequence[str]:
         names = "zyx"[-len(self.parts[0]) :]
-        lines = [f"{self.name}: {self.node.op.name}, {'samples' if self.split else 'channels'} in {self.lanes} lanes"]
+        lines = [f"# {'samples' if self.split else 'channels'} in {self.lanes} lanes"]
         for axes in self.parts:
             out = ", ".join(
                 v if (a.step, a.start) == (1, 0) else f"{a.step}*{v}+{a.start}"

@@ -48,8 +48,8 @@ def positions(k: Emitter, axes: Sequence[Axis], tap: Sequence[Ix]) -> Iterator[l
 
 
 def times_plus(k: Emitter, a: Val, b: Val, c: Val) -> Val:
-    """a · b + c, rounded once where it is a float."""
-    return k.fma(a, b, c) if a.code[0] == "f" else a * b + c
+    """a · b + c; of float32 and float64 rounded once."""
+    return k.fma(a, b, c) if a.code in ("f4", "f8") else a * b + c
 
 
 def within(k: Emitter, place: Ix, size: int) -> tuple[Val, Ix]:

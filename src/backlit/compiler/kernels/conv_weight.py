@@ -96,7 +96,7 @@ class BackwardWeight(Kernel):
         self.samples = x.shape[0]
         each = (prod(x.shape[1:]) + prod(g.shape[1:])) * size_of(self.code)
         self.piece = max(1, min(self.samples, PIECE // max(each, 1)))
-        self.pieces = -(-self.samples // self.piece)
+        self.pieces = max(1, -(-self.samples // self.piece))
         self.cells = [(r, j) for r in range(tile.taps * tile.inputs) for j in range(tile.columns)]
         if self.pieces > 1:
             self.room = private(self.units * len(self.cells) * self.lanes, self.code)
@@ -234,7 +234,7 @@ class BackwardWeight(Kernel):
         names = "zyx"[-len(self.axes) :]
         seen = ", ".join(f"{a.stride}*{v}+{a.dilation}*k{v}-{a.lo}" for v, a in zip(names, self.axes, strict=True))
         return [
-            f"{self.name}: {self.node.op.name}, {'samples' if self.split else 'channels'} in {self.lanes} lanes, "
+            f"# {'samples' if self.split else 'channels'} in {self.lanes} lanes, "
             f"tiles of {self.tile.taps} taps x {self.tile.inputs} c x {self.tile.columns} o, "
             f"in {self.pieces} pieces of {self.piece} samples",
             f"for o, c, taps in {self.node.shape}:",

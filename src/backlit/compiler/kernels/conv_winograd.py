@@ -165,7 +165,7 @@ class Winograd(Patches):
 
     def source(self) -> Sequence[str]:
         return [
-            f"{self.name}: channels in {self.lanes} lanes, {self.patches} patches at a time",
+            f"# channels in {self.lanes} lanes, {self.patches} patches at a time",
             f"w'[16, c, o] = G w Gᵀ for c, o in {(self.inputs, self.outputs)}",
             f"for n, patches in {(self.x.shape[0], self.blocks)} x {self.patches}:",
             "    x'[16, patch, c] = Bᵀ x Bᵀ of 4 x 4 inputs",

@@ -146,7 +146,7 @@ class WinogradWeight(Patches):
 
     def source(self) -> Sequence[str]:
         return [
-            f"{self.name}: channels in {self.lanes} lanes, {self.together * self.wide} patches at a time",
+            f"# channels in {self.lanes} lanes, {self.together * self.wide} patches at a time",
             f"for n, patches of 4 x 4 inputs in {(self.x.shape[0], self.high, self.wide)}:",
             "    x'[16, patch, c] = Bᵀ x B;  g'[16, patch, o] = A g Aᵀ",
             f"    s[16, c, o] += x'[16, patch, c] * g'[16, patch, o] for c, o in {(self.inputs, self.outputs)}",

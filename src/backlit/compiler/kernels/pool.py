@@ -108,7 +108,7 @@ class Pool(Kernel):
         self.body.emit(k, given, index, spot.lanes, axis=-1 if self.axis == "row" else 1, mask=spot.mask)
 
     def source(self) -> Sequence[str]:
-        lines = [f"{self.name}: {self.axis} in {self.lanes} lanes"]
+        lines = [f"# {self.axis if self.axis != 'row' else 'positions of a row'} in {self.lanes} lanes"]
         for axes in self.parts:
             lines += [
                 f"for n, c, position in {(self.operands[0].shape[0], self.channels)} x "
