@@ -77,15 +77,17 @@ class Rows(Kernel):
         self.block = self.blocks = 1
         self.columns = 1
         self._plan_units(pieces)
-        #: For each reduction that is cut into blocks the buffer of its partial results, one row for each block.
-        self.partials: dict[Node, Buffer] = {}
+        #: For each reduction that is cut into blocks the buffers of its partial results, one row for each block: for
+        #: `argmax` and `argmin` the best values and their places.
+        self.partials: dict[Node, tuple[Buffer, ...]] = {}
         if pieces:
             rows = prod(space.sizes[i] for i in space.kept)
             for n in self.reductions:
-                b = Buffer(f"{name}_{n.op.name}_{len(self.partials)}", code_of(n.dtype), self.blocks * rows)
-                self.partials[n] = b
+                codes = [self._taken(n), "i8"] if n.op.name in ("argmax", "argmin") else [code_of(n.dtype)]
+                names = [f"{name}_{n.op.name}_{len(self.partials)}{'_at' * i}" for i in range(len(codes))]
+                self.partials[n] = tuple(map(Buffer, names, codes, [self.blocks * rows] * len(codes)))
         written = [v.buffer for vs in space.writes.values() for v in vs]
-        self.writes = tuple(dict.fromkeys([*written, *self.partials.values()]))
+        self.writes = tuple(dict.fromkeys([*written, *(b for bs in self.partials.values() for b in bs)]))
         self.reads = tuple(dict.fromkeys(v.buffer for v in space.reads.values()))
         self.flops = sum(prod(space.sizes[i] for i in self._extent(n)) * (8 if n.op.name in DEAR else 1) for n in nodes)
         self.nbytes = sum(b.nbytes for b in (*self.reads, *self.writes))
@@ -487,7 +489,7 @@ class Rows(Kernel):
         for r, state in sums.items():
             row[r] = result(k, r, state)
             if r in self.partials:
-                self._leave(k, r, row[r], at, block, mask)
+                self._leave(k, r, [row[r]] if len(state) == 1 else state, at, block, mask)
             else:
                 self._write(k, r, row[r], at, self.lanes, mask)
         values = [
@@ -499,14 +501,16 @@ class Rows(Kernel):
         for m in values:
             self._write(k, m, row[m], at, self.lanes, mask)
 
-    def _leave(self, k: Emitter, node: Node, value: Val, at: Mapping[int, Any], block: Ix, mask: Val | None) -> None:
+    def _leave(
+        self, k: Emitter, node: Node, values: Sequence[Val], at: Mapping[int, Any], block: Ix, mask: Val | None
+    ) -> None:
         """Write the partial result of a block."""
         sizes = [self.space.sizes[i] for i in self.space.kept]
-        buffer = self.partials[node]
-        view = View(buffer, (self.blocks, *sizes), contiguous((self.blocks, *sizes)))
         place = [block, *(at[i] for i in self.space.kept)]
         axis = 1 + self.space.kept.index(self.axis) if self.axis in self.space.kept else 0
-        store(k, view, place, value, axis=axis, mask=mask if value.lanes > 1 else None)
+        for value, buffer in zip(values, self.partials[node], strict=True):
+            view = View(buffer, (self.blocks, *sizes), contiguous((self.blocks, *sizes)))
+            store(k, view, place, value, axis=axis, mask=mask if value.lanes > 1 else None)
 
     # --- reading -----------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -19,24 +19,24 @@ from ..codegen.values import code_of
 from ..codegen.writer import Target
 from ..kernels.body import Body
 from ..kernels.contract import Contraction
-from ..kernels.conv import BackwardData, Convolution
+from ..kernels.conv_choice import convolution
 from ..kernels.conv_layout import batched, layouts
-from ..kernels.conv_weight import BackwardWeight
 from ..kernels.indexed import Status
 from ..kernels.kernel import Kernel
 from ..kernels.pool import PoolBackward, PoolForward
 from ..kernels.rows import Rows
 from ..kernels.space import simplified
 from ..kernels.tiny import Tiny, fits
-from ..kernels.views import Buffer, View, contiguous
+from ..kernels.views import Buffer, View
 from .aliases import cut, is_movement
 from .assign import Assignments
+from .blocks import together
 from .groups import ANCHORS, REDUCTIONS, Group, Grouping, is_elementwise
 from .indexing import lower_indexing
 from .kept import Kept, places
 from .loops import lower_control
 from .steps import Call, Run, Step
-from .storage import Names, Storage
+from .storage import CONVOLUTIONS, Names, Storage
 
 
 class Context:
@@ -152,22 +152,7 @@ class Region:
         space = simplified(group.space, group.reduced or frozenset(), group.axes, reads, writes)
         name = self._name(group.nodes)
         kernel = Rows(name, space, group.nodes, group.shown, self.target, group.splits)
-        return [kernel, *self._combined(group, kernel, writes)] if group.splits else [kernel]
-
-    def _combined(self, group: Group, kernel: Rows, writes: Mapping[Node, tuple[View, ...]]) -> Iterator[Kernel]:
-        """Kernels that bring the partial results of blocks together."""
-        sizes = tuple(kernel.space.sizes[i] for i in kernel.space.kept)
-        for node, buffer in kernel.partials.items():
-            part = Node(LEAF, (), {}, None, node.spec)
-            whole = Node(node.op, (part,), {"axis": (0,), "keepdims": False}, None, node.spec)
-            shape = (kernel.blocks, *sizes)
-            axes = frozenset(range(1, len(shape)))
-            outs = [v for p in writes[node] if (v := p.reshaped((1, *sizes))) is not None]
-            if len(outs) != len(writes[node]):
-                raise GraphError(f"{node.label} cannot be written as it should lie.")
-            view = View(buffer, shape, contiguous(shape))
-            space = simplified(shape, frozenset((0,)), {whole: axes}, {part: view}, {whole: outs})
-            yield Rows(self.context.names.unique(f"{kernel.name}_whole"), space, [whole], {}, self.target)
+        return [kernel, *together(kernel, writes, self.context.names.unique)] if group.splits else [kernel]
 
     def _anchored(self, group: Group) -> list[Kernel]:
         node = group.anchor
@@ -207,11 +192,8 @@ class Region:
         for i, x in enumerate(node.parents):
             weights = name in ("convolve", "convolve_transposed") and i == 1
             operands.append(self._laid(x, 0 if weights else lanes, copies))
-        kind = {"convolve": Convolution, "convolve_transposed": BackwardData, "convolve_weight": BackwardWeight}.get(
-            name
-        )
-        if kind is not None:
-            return [*copies, kind(node, operands, body, target, threads)]
+        if name in CONVOLUTIONS:
+            return [*copies, convolution(node, operands, body, target, threads)]
         if name in ("pool_place", "pool_spread"):
             return [*copies, PoolBackward(node, operands, body, target, threads)]
         return [*copies, PoolForward(nodes, operands, body, target, threads)]
