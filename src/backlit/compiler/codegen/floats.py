@@ -84,6 +84,33 @@ def _horner(k: Emitter, x: Val, coefficients: Sequence[float]) -> Val:
     return found
 
 
+# --- sums and products with what rounding takes from them --------------------------------------------
+
+
+def two_sum(k: Emitter, a: Val, b: Val) -> tuple[Val, Val]:
+    """a + b rounded, and what rounding takes from it (Knuth 4.2.2, theorem B)."""
+    with k.exactly():
+        total = a + b
+        part = total - a
+        return total, (a - (total - part)) + (b - part)
+
+
+def two_product(k: Emitter, a: Val, b: Val) -> tuple[Val, Val]:
+    """a · b rounded, and what rounding takes from it: by a fused multiply-add, or by halves (Dekker 1971, Veltkamp)."""
+    with k.exactly():
+        product = a * b
+        if k.target.fma:
+            return product, k.fma(a, b, -product)
+        (a1, a2), (b1, b2) = _halves(a), _halves(b)
+        return product, a2 * b2 - (product - a1 * b1 - a2 * b1 - a1 * b2)
+
+
+def _halves(a: Val) -> tuple[Val, Val]:
+    scaled_up = a * (2.0 ** (FORMATS[a.code].stored // 2 + 1) + 1)
+    high = scaled_up - (scaled_up - a)
+    return high, a - high
+
+
 # --- powers of two ---------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from .floats import FORMATS
+from .floats import FORMATS, two_product
 from .values import Ix, Val
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def _reduced(k: Emitter, x: Val, table: str) -> tuple[Val, Val, Val]:
     small = k.cast(rest & 2047, "f8") + k.cast(middle, "f8") * 2.0**-64
     sign = k.copysign(k.const(2.0**-62, "f8"), x)
     coarse, fine = k.cast(exact, "f8") * sign, small * sign
-    large = coarse * _HALF_PI[0]
-    with k.exactly():
-        lost = k.fma(coarse, _HALF_PI[0], -large)
+    large, lost = two_product(k, coarse, k.const(_HALF_PI[0], "f8"))
     turns = k.cast(quarters, "f8")
     return k.select(x < 0, -turns, turns), large, lost + k.fma(coarse, _HALF_PI[1], fine * _HALF_PI[0])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .discrete import integer_pow
 from .exponentials import exp_of_sum
-from .floats import exponent_and_significand, known_number, polynomial
+from .floats import exponent_and_significand, known_number, polynomial, two_product, two_sum
 from .values import Val
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ def _signed(k: Emitter, x: Val, y: Val, *, exactly: bool) -> Val:
     if exactly:
         log, log_low = _accurate_log(k, size)
         log = k.select(k.equal(size, 0), -math.inf, k.select(size < math.inf, log, size))
-        product = y * log
-        with k.exactly():
-            low = k.fma(y, log, -product) + y * log_low
+        product, low = two_product(k, y, log)
+        low = low + y * log_low
         found = exp_of_sum(k, product, k.select(k.abs(product) < 1000, low, 0))  # else it over- or underflows anyway
     else:
         found = k.exp(y * k.log(size))
@@ -71,21 +70,15 @@ def _accurate_log(k: Emitter, x: Val) -> tuple[Val, Val]:
     with k.exactly():
         below = f + 2
         s = f / below
-        s_low = (k.fma(-s, below, f) - s * (f - (below - 2))) / below
-        z = s * s
-        cube = z * s
-        cube_low = k.fma(z, s, -cube) + (k.fma(s, s, -z) * s + z * s_low * 3)
-        third = cube * _TWO_THIRDS[0]
-        third_low = k.fma(cube, _TWO_THIRDS[0], -third) + (cube_low * _TWO_THIRDS[0] + cube * _TWO_THIRDS[1])
-        total, low = _two_sum(e * _LN2[0], s * 2)
-        total, more = _two_sum(total, third)
+        back, back_low = two_product(k, s, below)
+        s_low = (((f - back) - back_low) - s * (f - (below - 2))) / below
+        z, z_low = two_product(k, s, s)
+        cube, cube_low = two_product(k, z, s)
+        cube_low = cube_low + (z_low * s + z * s_low * 3)
+        third, third_low = two_product(k, cube, k.const(_TWO_THIRDS[0], x.code, x.lanes))
+        third_low = third_low + (cube_low * _TWO_THIRDS[0] + cube * _TWO_THIRDS[1])
+        total, low = two_sum(k, e * _LN2[0], s * 2)
+        total, more = two_sum(k, total, third)
         low = low + more + (e * _LN2[1] + s_low * 2 + (third_low + cube * z * polynomial(k, z, _REST)))
         found = total + low
         return found, low - (found - total)
-
-
-def _two_sum(a: Val, b: Val) -> tuple[Val, Val]:
-    """a + b, and what rounding takes from it (Knuth 4.2.2, theorem B)."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .exponentials import exp_of_sum
-from .floats import in_double, in_single, polynomial
+from .floats import in_double, in_single, polynomial, two_product
 from .values import Val
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ def _near(k: Emitter, x: Val) -> Val:
 
 def _complement(k: Emitter, y: Val) -> Val:
     """erfc(y) for y from 0.46 on, in float64."""
-    square = y * y
-    with k.exactly():
-        lost = k.fma(y, y, -square)
+    square, lost = two_product(k, y, y)
     t = (y - _K) / (y + _K)
     p = k.fma(t, polynomial(k, t, _P[1:]), _P_LOW) + _P[0]
     return exp_of_sum(k, -square, -lost) * p / (y + y + 1)
