@@ -162,7 +162,9 @@ class Direct(Kernel):
         depth = self.inputs * prod(axis.taps for axis in axes[:-1])
         rows = len(self._rows([Ix() for _ in axes[:-1]]))
         weight = size_of(self.code) * (1 if self.split else self.lanes)
-        tile = best_tile(axes[-1].positions, self.columns, axes[-1], depth, weight, self.target, rows, self.step)
+        tile = best_tile(
+            axes[-1].positions, self.columns, axes[-1], depth, weight, self.target, rows, self.step, len(self.parts)
+        )  # fmt: skip
         whole = self.columns // tile.deep
         tail = self.columns % tile.deep
         ragged = not self.split and self.outputs % self.lanes > 0

@@ -21,7 +21,8 @@ class Tile(NamedTuple):
 
 
 def best_tile(
-    count: int, channels: int, axis: Axis, depth: int, weight: int, target: Target, rows: int = 1, step: int = 1
+    count: int, channels: int, axis: Axis, depth: int, weight: int, target: Target, rows: int = 1, step: int = 1,
+    texts: int = 1,
 ) -> Tile:  # fmt: skip
     """The tile that takes the fewest cycles for `rows` rows of `count` positions, by a small model of the processor.
 
@@ -29,7 +30,7 @@ def best_tile(
     again. `depth` is the number of input channels and taps of the other axes, `weight` the bytes of a weight, or vector
     of them. A tile's start and end cost some cycles too. The accumulators, the inputs of one tap and a weight must fit
     into the registers. It is some multiple of `step` wide. Of two that are about as fast the one with the shorter text
-    is better: tiles at the border, and for channels left over, have texts of their own.
+    is better: tiles at the border, and for channels left over, have texts of their own, all of it in `texts` phases.
     """
     taps_ = min(axis.taps, UNROLLED) or 1
     widest = min(count, max(16, step))
@@ -58,7 +59,7 @@ def best_tile(
             if rows * wide * (deep + 1) + 2 > target.vector_registers:
                 break
             total = channels // deep * whole(wide, deep) + (whole(wide, channels % deep) if channels % deep else 0)
-            total *= 1 + text(wide, deep) / 5000
+            total *= 1 + texts * text(wide, deep) / 5000
             if total < least:
                 best, least = Tile(wide, deep), total
     return best
