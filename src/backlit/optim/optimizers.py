@@ -85,12 +85,13 @@ def adam(lr: float = 1e-3, decay: float = 0.9, decay_square: float = 0.999, epsi
         same_structure(params, gradients, where="adam")
         step = state.step + 1
         m_scale, v_scale = _one_minus_power(decay, step), _one_minus_power(decay_square, step)
+        # m̂ / (√v̂ + ε) with the two corrections taken out of it, so that each parameter costs one root and one division.
+        rate, root = lr / m_scale, 1 / v_scale.sqrt()
         rows = []
         for p, g, m, v in zip(*map(leaves, (params, gradients, state.mean, state.square)), strict=True):
             m = decay * m + (1 - decay) * g
             v = decay_square * v + (1 - decay_square) * (g * g)
-            move = (m / m_scale) / ((v / v_scale).sqrt() + epsilon)
-            rows.append((p - lr * move, m, v))
+            rows.append((p - rate / (v.sqrt() * root + epsilon) * m, m, v))
         new = [rebuild(params, iter(column)) for column in zip(*rows, strict=True)]
         return new[0], AdamState(step, new[1], new[2])
 

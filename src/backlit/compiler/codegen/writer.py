@@ -350,6 +350,12 @@ class Writer:
         self.declarations.add(f"declare void @{name}({value.type}, ptr, i32, {mask.type})")
         self.line(f"call void @{name}({value.typed}, ptr {place.name}, i32 {size_of(code)}, {mask.typed})")
 
+    def prefetch(self, pointer: str, at: Any, code: str, *, write: bool = False) -> None:
+        """Ask for the cache line of an element, which is needed soon."""
+        place = self.address(pointer, at, code)
+        self.declarations.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {place.name}, i32 {int(write)}, i32 3, i32 1)")
+
     def gather(self, pointer: str, at: Val, code: str, *, mask: Val | None = None, fixed: bool = False) -> Val:
         """The elements at the indices `at` (a vector of integers); 0 where `mask` is false."""
         lanes = at.lanes

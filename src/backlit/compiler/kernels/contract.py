@@ -22,6 +22,13 @@ from .views import View
 PRIVATE = "%private"
 
 
+#: A sum of so many terms takes longer than memory does to bring what is needed after it.
+FORESEEN = 48
+
+#: Bytes of a line of the caches.
+LINE = 64
+
+
 class Contraction(Kernel):
     """The product of `lhs` (*batch, m, k) and `rhs` (*batch, k, n), and `body` on its results.
 
@@ -172,12 +179,30 @@ class Contraction(Kernel):
                         if p.along_k:
                             self._dots(k, batch, row, column, height, width)
                             continue
+                        if high.terms or low.terms or high.const - low.const >= FORESEEN:
+                            self._foresee(k, batch, row, column, height, width)
                         lanes = self._vectors(width)
                         lhs = self._lhs_operand(k, batch, row, t - tiles[0], low)
                         rhs = self._rhs_operand(k, batch, column, panel - panels[0], width, low)
                         deep = self._deep
                         sums = outer_tile(k, self.code, lanes, height, low, high, deep, lhs, rhs)
                         finish(k, batch, row, column, width, sums)
+
+    def _foresee(self, k: Emitter, batch: Sequence[Ix], row: Ix, column: Ix, height: int, width: int) -> None:
+        """Ask for what the body will read and write at this tile, so that it is there when the sums are done."""
+        if self._in_blocks:
+            return
+        views = [*self.body.reads.values(), *(v for vs in self.body.writes.values() for v in vs)]
+        rows, columns = (-1, -2) if self.turned else (-2, -1)
+        for view in dict.fromkeys(views):
+            if view.strides[columns] != 1 or not view.strides[rows]:
+                continue
+            line = max(1, LINE // size_of(view.buffer.code))
+            for r in range(height):
+                for j in range(0, width, line):
+                    place = (column + j, row + r) if self.turned else (row + r, column + j)
+                    at = view.at((*batch, *place))
+                    k.prefetch(pointer(view.buffer), at, view.buffer.code, write=view.buffer in self.writes)
 
     def _vectors(self, width: int) -> list[int]:
         """The lanes of each vector of a panel. Vectors of 16 bytes are not masked but shorter, where the panel ends."""

@@ -356,21 +356,6 @@ class Grouping:
             stage[node] = own
         return stage
 
-    def ordered(self) -> list[Group]:
-        """The groups in an order in which each runs after those it needs."""
-        done, found = 0, []
-        rest = sorted(self.groups, key=lambda g: self.graph_order(g))
-        while rest:
-            later = []
-            for g in rest:
-                if g.before & ~done:
-                    later.append(g)
-                else:
-                    done |= 1 << g.number
-                    found.append(g)
-            rest = later
-        return found
-
     def graph_order(self, group: Group) -> int:
         """Where a group stands: after the last of its members' places in the graph."""
         return max((n.serial for n in group.nodes), default=0)

@@ -14,8 +14,11 @@ from ..kernels.views import View
 from .groups import REDUCTIONS, Group, Grouping, is_elementwise
 from .storage import Storage
 
-#: So many cheap nodes are at most computed again where their result is used.
-CHAIN = 6
+#: So many cheap nodes are at most computed again where their result is used, from so many arrays of its size.
+CHAIN, WIDE = 6, 2
+
+#: A value is small beside another that has so many times its elements.
+SMALL = 16
 
 
 class Kept:
@@ -101,14 +104,16 @@ class Kept:
                     group.axes.update((m, axes) for m in new)
                     group.nodes = sorted([*group.nodes, *new], key=lambda n: n.serial)
                 self.nodes.discard(v)
+                self.nodes |= self._small
 
     def _cheap_chain(self, v: Node, users: set[Group]) -> list[Node]:
-        """The nodes that compute `v` from one array in memory (and small ones), if few and cheap; else none.
+        """The nodes that compute `v` from one or two arrays in memory (and small ones), if few and cheap; else none.
 
         What is to be overwritten by another kernel than the users' is not read again later.
         """
         chain: set[Node] = set()
         wide: set[Node] = set()
+        self._small: set[Node] = set()
         todo = [v]
         while todo:
             node = todo.pop()
@@ -117,7 +122,9 @@ class Kept:
             chain.add(node)
             for x in node.parents:
                 if not self._in_memory(x):
-                    if x not in chain:
+                    if self._is_small_beside(x, v):
+                        self._small.add(self.storage.root(x))
+                    elif x not in chain:
                         todo.append(x)
                     continue
                 buffer = self.storage.views[x].buffer
@@ -125,7 +132,16 @@ class Kept:
                     return []
                 if prod(x.shape) == prod(v.shape):
                     wide.add(self.storage.root(x))
-        return sorted(chain, key=lambda n: n.serial) if len(wide) <= 1 else []
+        return sorted(chain, key=lambda n: n.serial) if len(wide) <= WIDE else []
+
+    def _is_small_beside(self, x: Node, v: Node) -> bool:
+        """Is it nothing to keep `x` (a value for each row, say), so that `v` can be computed again?"""
+        root = self.storage.root(x)
+        group = self.grouping.of.get(root)
+        return (
+            group is not None and group.anchor is None and not group.alone
+            and prod(root.shape) * SMALL <= prod(v.shape)
+        )  # fmt: skip
 
     def _in_memory(self, x: Node) -> bool:
         root = self.storage.root(x)

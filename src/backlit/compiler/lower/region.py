@@ -35,6 +35,7 @@ from .groups import ANCHORS, REDUCTIONS, Group, Grouping, is_elementwise
 from .indexing import lower_indexing
 from .kept import Kept, places
 from .loops import lower_control
+from .order import ordered
 from .steps import Call, Run, Step
 from .storage import CONVOLUTIONS, Names, Storage
 
@@ -74,7 +75,7 @@ class Region:
         self.kept.settle()
         self._relaid: dict[tuple[Node, int], View] = {}
         self.steps = []
-        for group in self.grouping.ordered():
+        for group in ordered(self.grouping, self.storage, self.kept.nodes):
             self.steps += self._lowered(group)
         self.steps += [Run(k) for k in self.assignments.copies(self)]
 
