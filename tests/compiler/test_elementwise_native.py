@@ -86,6 +86,33 @@ def test_every_dtype_and_special_values(name):
             assert_close(a, b, f"{name} of {d.name}, {form.__name__}", x if name in BY_INPUT else 0)
 
 
+MANY = [n for n in NAMES if len(OPS[n].input_names) > 1]
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_numbers_beside_arrays(name):
+    """Where an input is the same for all lanes it is one number in the native code."""
+    rng = np.random.default_rng(8)
+    count = len(OPS[name].input_names)
+    dtypes = [d for d in dtypes_of(name) if d.str[1:] in ("b1", "i4", "u1", "f2", "f4", "f8")]
+    values = [x for d in dtypes for x in arguments(name, d, rng, 37)]
+    patterns = [[bool(p >> i & 1) for i in range(count)] for p in range(1, 2**count - 1)]
+
+    def function(*xs: Any) -> list[Any]:
+        taken = [xs[i : i + count] for i in range(0, len(xs), count)]
+        return [
+            OPS[name].public(*(x[3] if one else x for x, one in zip(inputs, pattern, strict=True)))
+            for inputs in taken for pattern in patterns
+        ]  # fmt: skip
+
+    for form, size in ((in_memory, 37), (nullcontext, 5)):
+        some = [x[:size] for x in values]
+        with form():
+            found = native(function, some)
+        for i, (a, b) in enumerate(zip(found, eager(function, some), strict=True)):
+            assert_close(a, b, f"{name} of {dtypes[i // len(patterns)].name}, {form.__name__}")
+
+
 @pytest.mark.parametrize("kind", ["b1", "i1", "u1", "i2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"])
 def test_astype(kind):
     rng = np.random.default_rng(2)

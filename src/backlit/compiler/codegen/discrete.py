@@ -28,6 +28,7 @@ def shift_right(k: Emitter, x: Val, n: Val) -> Val:
 
 def integer_pow(k: Emitter, x: Val, n: Val) -> Val:
     """x to the power n ≥ 0, by squaring for each bit of n (Knuth 4.6.3 A); it wraps."""
+    x, n = k.together(x, n)
     found, square, left = k.var(k.const(1, x.code, x.lanes)), k.var(x), k.var(n)
     with k.loop_while() as again:
         bits = left.get()
@@ -99,6 +100,7 @@ def fmod(k: Emitter, a: Val, b: Val) -> Val:
     With q = trunc(a / b), which rounding may have made too large by one, a - q·b has no rounding error. Large quotients
     (and all, on a processor without fused multiply-add) go to the C library, lane by lane.
     """
+    a, b = k.together(a, b)
     size, magnitude = k.abs(b), k.abs(a)
     library = f"frem {a.type} {magnitude.name}, {size.name}"
     if not k.target.fma:

@@ -16,13 +16,13 @@ from .views import View
 
 
 def apply(k: Emitter, node: Node, args: Sequence[Any], lanes: int) -> Val:
-    """The value of an elementwise node from those of its inputs (values; numbers and 0-d arrays as they are)."""
+    """The value of an elementwise node from those of its inputs (values; numbers, 0-d arrays and None as they are)."""
     native = node.op.native
     if native is None:
         raise GraphError(f"{node.label} has no native form.")
     known = [a.code for a in args if isinstance(a, Val)]
     code = next((c for c in known if c != "b1"), code_of(node.dtype))
-    ready = [a if isinstance(a, Val) else _constant(k, a, code, lanes) for a in args]
+    ready = [a if isinstance(a, Val) or a is None else _constant(k, a, code, lanes) for a in args]
     found = native(k, *ready, **node.params)
     return k.cast(found, code_of(node.dtype))
 
