@@ -84,6 +84,8 @@ MATRIX: dict[str, Callable[[Any, Any], Any]] = {
 
 SHAPES = [(), (3,), (2, 3), (1, 3), (2, 1), (4,), (2, 2, 3), (1,)]
 NODES = 12
+#: Only arrays with fewer elements go through ops that may make more of them.
+FEW = 100
 
 
 class Ours:
@@ -115,7 +117,7 @@ class Program:
         newest = len(values) - 1
         i = pick([newest, *range(len(values))])
         x = values[i]
-        small = x.size < 100
+        small = x.size < FEW
         kinds = ["unary", "binary"] + ["along"] * (small and 0 < x.ndim < 4) + ["matrix"] * (small and 1 < x.ndim < 4)
         kind = pick(kinds)
         if kind == "binary":
