@@ -40,9 +40,31 @@ class Code(NamedTuple):
     shared: bool
 
 
+#: A plan that takes no longer than so many seconds on one thread is not worth waking another.
+ALONE = 8e-6
+
+#: What a thread does at least in a second, for this estimate: operations, and bytes moved.
+_FLOPS, _BYTES = 5e10, 4e10
+
+
 def shares(kernel: Kernel, threads: int) -> bool:
     """Is a kernel worth more than one thread?"""
     return threads > 1 and kernel.units >= 2 * kernel.grain
+
+
+def seconds(steps: Sequence[Step]) -> float:
+    """How long some steps take on one thread, roughly: enough to tell whether threads are worth waking."""
+    total = 0.0
+    for step in steps:
+        if isinstance(step, Run):
+            total += max(step.kernel.flops / _FLOPS, step.kernel.nbytes / _BYTES)
+        elif isinstance(step, Loop):
+            total += step.count * seconds(step.body)
+        elif isinstance(step, While):
+            total += 1.0
+        elif isinstance(step, Branch):
+            total += max(seconds(step.yes), seconds(step.no))
+    return total
 
 
 class Driver:
@@ -56,8 +78,9 @@ class Driver:
     """
 
     def __init__(self, steps: Sequence[Step], arena: Arena, host: Host, target: Target, threads: int) -> None:
-        self.arena, self.host, self.target, self.threads = arena, host, target, threads
+        self.arena, self.host, self.target = arena, host, target
         self.steps = list(steps)
+        self.threads = threads if seconds(self.steps) > ALONE else 1
         self._lines: list[str] = []
         self._count = 0
         self._pending: list[tuple[Buffer, bool, bool]] = []  # buffer, written, by thread 0 alone

@@ -37,6 +37,9 @@ DEAR = frozenset((
 #: Elements of one operation that are worth a thread of their own.
 WORTH = 8192
 
+#: A body that costs more than so many additions is computed on so many registers at once.
+HEAVY, WIDE = 32, 4
+
 #: A row of at most as many vectors stays in registers (or is spilled to the stack, which costs little).
 RESIDENT = 16
 
@@ -70,7 +73,7 @@ class Rows(Kernel):
         self.reductions = [n for n in nodes if n.op.name in _REDUCTIONS]
         self.axis = self._lane_axis()
         code = self._code()
-        self.lanes = min(target.lanes(code), _power_of_two(space.sizes[self.axis]))
+        self.lanes = min(target.lanes(code), _power_of_two(space.sizes[self.axis])) * self._widening(target.lanes(code))
         self.unroll = self._unrolling()
         self.inner = self.axis in space.reduced or not space.reduced
         self.cut: int | None = None
@@ -131,8 +134,20 @@ class Rows(Kernel):
         floats = [c for c in codes if c[0] == "f"]
         return max(floats or codes or ["f4"], key=size_of)
 
+    def _weight(self) -> int:
+        """What the full values cost for each element, in additions."""
+        return sum(8 if n.op.name in DEAR else 1 for n in self.nodes if self.space.full(n))
+
+    def _widening(self, lanes: int) -> int:
+        """How many registers make one vector: several for a long body, so that their chains of operations overlap."""
+        n = self.space.sizes[self.axis]
+        along = not self.space.reduced or (self.axis in self.space.reduced and n > RESIDENT * lanes)
+        return WIDE if along and self._weight() > HEAVY and n >= 4 * WIDE * lanes else 1
+
     def _unrolling(self) -> int:
-        weight = sum(8 if n.op.name in DEAR else 1 for n in self.nodes if self.space.full(n))
+        weight = self._weight()
+        if self.lanes > self.target.lanes(self._code()):
+            return 1
         return 4 if weight <= 8 else 2 if weight <= 40 else 1
 
     def _plan_units(self, pieces: bool) -> None:

@@ -64,8 +64,9 @@ class Region:
     def __init__(self, context: Context, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> None:
         self.context, self.graph = context, _with_constants(graph)
         self.target = context.target
-        if fits(graph, self.target):
-            self.steps: list[Step] = [self._tiny(graph, given, wanted)]
+        small, few = _with_used_inputs(graph, given)
+        if fits(small, self.target):
+            self.steps: list[Step] = [self._tiny(small, few, wanted)]
             return
         plain = {o for o, place in zip(self.graph.outputs, wanted, strict=True) if place is not None}
         self.storage = Storage(self.graph, context.names, given, context.target, plain)
@@ -290,6 +291,13 @@ class Region:
 
 def _source(node: Node) -> Node:
     return next(node.parents)
+
+
+def _with_used_inputs(graph: Graph, given: Sequence[View]) -> tuple[Graph, list[View]]:
+    """The graph without the inputs that nothing in it uses, and the views of the others."""
+    used = {x for n in graph.nodes for x in n.parents} | {o for o in graph.outputs if isinstance(o, Node)}
+    pairs = [(n, v) for n, v in zip(graph.inputs, given, strict=True) if n in used]
+    return Graph([n for n, _ in pairs], graph.outputs), [v for _, v in pairs]
 
 
 def _with_constants(graph: Graph) -> Graph:
