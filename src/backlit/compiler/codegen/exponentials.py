@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from .floats import between, in_single, nearest, polynomial, scaled
+from .floats import between, in_single, nearest, polynomial, power_of_two, scaled
 from .values import Val
 
 if TYPE_CHECKING:
@@ -99,23 +99,32 @@ def sigmoid(k: Emitter, x: Val) -> Val:
 
 # --- hyperbolic functions --------------------------------------------------------------------------
 
-#: (tanh(x)/x - 1)/x² in powers of x², for |x| ≤ 5/8: minimax in float32, in float64 a quotient (Moshier's Cephes).
-_TANH = (-0.3333328068256378, 0.13331441581249237, -0.05373971909284592, 0.020639093592762947, -0.005704993382096291)
+#: (tanh(x)/x - 1)/x² in powers of x²: in float32 minimax for |x| ≤ 0.55; in float64 a quotient up to 5/8 (Moshier's
+#: Cephes, `tanh.c`).
+_TANH = (-0.3333294689655304, 0.13320699334144592, -0.05267015099525452, 0.0164343174546957)
 _TANH_P = (-1.61468768441708447952e3, -9.92877231001918586564e1, -9.64399179425052238628e-1)
 _TANH_Q = (4.84406305325125486048e3, 2.23548839060100448583e3, 1.12811678491632931402e2, 1.0)
+#: Q of degree 3, for float32: beside 1 an error of 2^-23 of exp(2|x|) is small enough.
+_SHORT_Q = (0.4999922811985016, 0.16667115688323975, 0.041890550404787064, 0.00831247866153717)
 
 
 @in_single
 def tanh(k: Emitter, x: Val) -> Val:
-    """The hyperbolic tangent: |x|·(1 + x²·T(x²)) up to 5/8, and from there 1 - 2 / (exp(2|x|) + 1)."""
-    y = k.abs(x)
-    n, r = _reduced(k, k.smaller(44.0, y + y))  # tanh(22) rounds to 1
-    power = scaled(k, 1.0, n)
-    near, z = y < 0.625, x * x
-    divisor = k.fma(power, _less_1(k, r), power + 1)
+    """The hyperbolic tangent: |x|·(1 + x²·T(x²)) near 0, and from there 1 - 2 / (exp(2|x|) + 1)."""
+    y, z = k.abs(x), x * x
+    double = k.smaller(44.0, y + y)  # tanh(22) rounds to 1
     if x.code == "f4":
+        near = y < 0.55
+        n, _ = nearest(k, double, _LOG2_E, x.code)
+        r = k.fma(n, -math.log(2), double)  # one product: where n is large the exponential hardly counts
+        power = power_of_two(k, n)
+        divisor = k.fma(power, k.fma(r * r, polynomial(k, r, _SHORT_Q), r), power + 1)
         part = k.select(near, z * polynomial(k, z, _TANH), -2 / divisor)
     else:
+        near = y < 0.625
+        n, r = _reduced(k, double)
+        power = power_of_two(k, n)
+        divisor = k.fma(power, _less_1(k, r), power + 1)
         part = k.select(near, z * polynomial(k, z, _TANH_P), -2) / k.select(near, polynomial(k, z, _TANH_Q), divisor)
     scale = k.select(near, y, 1)
     return k.copysign(k.fma(scale, part, scale), x)

@@ -70,7 +70,7 @@ def polynomial(k: Emitter, x: Val, coefficients: Sequence[float]) -> Val:
     Even and odd powers are summed apart by Horner's scheme (Knuth 4.6.4, exercise 'second-order'): one multiplication
     more, and half as long a chain of dependent instructions.
     """
-    if len(coefficients) <= 3:
+    if len(coefficients) <= 4:
         return _horner(k, x, coefficients)
     square = x * x
     return k.fma(_horner(k, square, coefficients[1::2]), x, _horner(k, square, coefficients[0::2]))
