@@ -44,7 +44,7 @@ class Code(NamedTuple):
 ALONE = 8e-6
 
 #: What a thread does at least in a second, for this estimate: operations, and bytes moved.
-_FLOPS, _BYTES = 5e10, 4e10
+_FLOPS, _BYTES = 5e10, 1e11
 
 
 def shares(kernel: Kernel, threads: int) -> bool:
