@@ -59,7 +59,7 @@ def seconds(steps: Sequence[Step]) -> float:
         if isinstance(step, Run):
             total += max(step.kernel.flops / _FLOPS, step.kernel.nbytes / _BYTES)
         elif isinstance(step, Loop):
-            total += step.count * seconds(step.body)
+            total += step.turns * seconds(step.body)
         elif isinstance(step, While):
             total += 1.0
         elif isinstance(step, Branch):
@@ -225,7 +225,7 @@ class Driver:
         self._label(last)
         self._lines[place] = f"  %{n}.i = phi i64 [ 0, %{before} ], [ %{n}.n, %{last} ]"
         self._line(f"%{n}.n = add nsw i64 %{n}.i, 1")
-        self._line(f"%{n}.c = icmp slt i64 %{n}.n, {step.count}")
+        self._line(f"%{n}.c = icmp slt i64 %{n}.n, {step.turns}")
         self._line(f"br i1 %{n}.c, label %{n}, label %{n}.end")
         self._label(f"{n}.end")
 

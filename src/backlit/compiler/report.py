@@ -136,7 +136,7 @@ def _work(step: Step) -> tuple[float, float]:
         return step.kernel.flops, step.kernel.nbytes
     if isinstance(step, Loop):
         inside = [_work(s) for s in step.body]
-        return step.count * sum(f for f, _ in inside), step.count * sum(b for _, b in inside)
+        return step.turns * sum(f for f, _ in inside), step.turns * sum(b for _, b in inside)
     inside = [(float(k.flops), float(k.nbytes)) for k in kernels([step])]
     return sum(f for f, _ in inside), sum(b for _, b in inside)
 

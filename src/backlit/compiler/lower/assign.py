@@ -118,7 +118,10 @@ class Assignments:
             if source == place or not prod(place.shape):
                 continue
             node = o if isinstance(o, Node) else Node(LEAF, (), {}, o, o)
-            source = _in_shape(source, place)
+            if source.shape != place.shape:  # samples side by side in vectors
+                split = place.reshaped(source.shape)
+                assert split is not None
+                place = split
             if source.buffer in targets and source.buffer is not place.buffer:
                 aside = Buffer(region.context.names.unique("aside"), source.buffer.code, max(1, prod(source.shape)))
                 whole = View.whole(aside, source.shape)
@@ -128,7 +131,3 @@ class Assignments:
                 late.append((node, source, place))
         for node, source, place in late:
             yield region.copy(node, source, place)
-
-
-def _in_shape(source: View, place: View) -> View:
-    return source if source.shape == place.shape else source.broadcast(place.shape)

@@ -97,7 +97,7 @@ class Grouping:
         if node.op.name in REDUCTIONS and is_real(node) and 0 not in next(node.parents).shape:
             group = self._joined_reduction(node) or self._reduction(node)
         elif is_elementwise(node):
-            group = self._joined(node) or self._begun(node, self.storage.views[node].shape)
+            group = self._joined(node) or self._begun(node, self._shape_of(node))
         else:
             group = self._twin(node) or self._begun(node, self._space(node))
             if node.op.name not in ANCHORS or not is_real(node):
@@ -131,6 +131,19 @@ class Grouping:
         a, b = (len(x.shape) for x in node.inputs or ())
         batch = node.shape[: node.ndim - (a > 1) - (b > 1)]
         return (*batch, node.shape[len(batch)] if a > 1 else 1, node.shape[-1] if b > 1 else 1)
+
+    def _shape_of(self, node: Node) -> tuple[int, ...]:
+        """The index space of an elementwise node: its own axes, or those in which all that it reads can be seen.
+
+        These are its own but for a batch axis in two, if an input has samples side by side in vectors.
+        """
+        own = self.storage.views[node]
+        shapes = [own.shape, *(self.storage.views[x].shape for x in node.parents if x.shape == node.shape)]
+        for shape in dict.fromkeys(shapes):
+            seen = (self.storage.seen(x, node.shape, shape) for x in node.parents)
+            if own.reshaped(shape) is not None and all(v is not None for v in seen):
+                return shape
+        return own.shape
 
     def _begun(self, node: Node, space: Sequence[int]) -> Group:
         group = Group(self._count, space)

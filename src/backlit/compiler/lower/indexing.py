@@ -71,7 +71,7 @@ def updates_in_place(node: Node, held: Node, root: Any) -> bool:
     """May a node write its result over `held`, its first input, of which it changes some rows?"""
     if node.op.name not in UPDATES or _axis(node.params["index"]) != 0 or len(node.inputs or ()) != 3:
         return False
-    x, *others = node.inputs or ()
+    x, *others = list(node.inputs or ())
     return x is held and not any(isinstance(o, Node) and root(o) is held for o in others)
 
 

@@ -109,7 +109,7 @@ class Kept:
     def _cheap_chain(self, v: Node, users: set[Group]) -> list[Node]:
         """The nodes that compute `v` from one or two arrays in memory (and small ones), if few and cheap; else none.
 
-        What is to be overwritten by another kernel than the users' is not read again later.
+        What is large and to be overwritten by another kernel than the users' is not read again later.
         """
         chain: set[Node] = set()
         wide: set[Node] = set()
@@ -127,8 +127,8 @@ class Kept:
                     elif x not in chain:
                         todo.append(x)
                     continue
-                buffer = self.storage.views[x].buffer
-                if buffer in self._writers and users != {self._writers[buffer]}:
+                buffer, small = self.storage.views[x].buffer, prod(x.shape) * SMALL <= prod(v.shape)
+                if not small and buffer in self._writers and users != {self._writers[buffer]}:
                     return []
                 if prod(x.shape) == prod(v.shape):
                     wide.add(self.storage.root(x))

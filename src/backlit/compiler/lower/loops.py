@@ -115,7 +115,7 @@ def _while(region: Region, node: Node) -> list[Step]:
 
 
 def _cond(region: Region, node: Node) -> list[Step]:
-    pred, *values = node.inputs or ()
+    pred, *values = list(node.inputs or ())
     given = [_view(region, x) for x in values]
     wanted = region.results(node)
     branches = [_inside(region, node.params[name], given, wanted) for name in ("true", "false")]

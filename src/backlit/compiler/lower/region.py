@@ -28,7 +28,7 @@ from ..kernels.rows import Rows
 from ..kernels.space import simplified
 from ..kernels.tiny import Tiny, fits
 from ..kernels.views import Buffer, View
-from .aliases import cut, is_movement
+from .aliases import aliased, cut, is_movement
 from .assign import Assignments
 from .blocks import together
 from .groups import ANCHORS, REDUCTIONS, Group, Grouping, is_elementwise
@@ -59,11 +59,13 @@ class Region:
 
     Attributes:
         steps: what computes it.
+        parts: for each group of nodes the first of its steps, the one after its last, and the nodes.
     """
 
     def __init__(self, context: Context, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> None:
         self.context, self.graph = context, _with_constants(graph)
         self.target = context.target
+        self.parts: list[tuple[int, int, list[Node]]] = []
         small, few = _with_used_inputs(graph, given)
         if fits(small, self.target):
             self.steps: list[Step] = [self._tiny(small, few, wanted)]
@@ -77,7 +79,9 @@ class Region:
         self._relaid: dict[tuple[Node, int], View] = {}
         self.steps = []
         for group in ordered(self.grouping, self.storage, self.kept.nodes):
+            first = len(self.steps)
             self.steps += self._lowered(group)
+            self.parts.append((first, len(self.steps), group.nodes))
         self.steps += [Run(k) for k in self.assignments.copies(self)]
 
     def _tiny(self, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> Run:
@@ -97,26 +101,35 @@ class Region:
             return [Run(k) for k in self._anchored(group)]
         if not group.alone:
             return [Run(k) for k in self._rows(group)]
+        copies: list[Kernel] = []
+        for x in first.parents if first not in self.storage.copies else ():
+            if x.op.results is None:
+                self.plain(x, copies)
+        return [*map(Run, copies), *self._alone(first)]
+
+    def _alone(self, first: Node) -> list[Step]:
+        """The steps of a node that shares a kernel with no other."""
         controlled = lower_control(self, first)
         if controlled is not None:
             return controlled
         if first in self.kept.direct:
             return [Run(k) for k in self._joined(first)]
         if first in self.storage.copies:
-            source = self.storage.views[_source(first)]
-            target = self.storage.views[first].reshaped(source.shape)
-            assert target is not None
-            return [Run(self.copy(_source(first), source, target))]
+            return self._shown_as(first)
         if first.op.name == "pad_zeros" or (first.op.name == "place" and len(first.inputs or ()) == 1):
             return [Run(k) for k in self._surrounded(first)]
         indexed = lower_indexing(self, first)
         return [Run(k) for k in indexed] if indexed is not None else [self._called(first)]
 
+    def holds(self, node: Node) -> bool:
+        """Is the value of a node in memory of its own once its kernel has run?"""
+        return node in self.kept.nodes or self.grouping.of[node].alone
+
     def _is_needed(self, node: Node, group: Group) -> bool:
         return group.alone or node in self.kept.nodes or node in self.kept.extra
 
-    def _body(self, group: Group) -> tuple[dict[Node, View], dict[Node, tuple[View, ...]]]:
-        """What a group reads and writes, over its index space."""
+    def _body(self, group: Group, copies: list[Kernel]) -> tuple[dict[Node, View], dict[Node, tuple[View, ...]]]:
+        """What a group reads and writes, over its index space; what does not lie evenly in it is copied first."""
         reads: dict[Node, View] = {}
         for node in group.nodes:
             if node is group.anchor or node is group.twin:
@@ -130,7 +143,7 @@ class Region:
                     if self.storage.root(x) is not x:
                         group.shown[x] = self.storage.root(x)
                     continue
-                view = self.storage.seen(x, shape, extent)
+                view = self.storage.seen(x, shape, extent) or self.plain(x, copies).over(shape, extent)
                 if view is None:
                     raise GraphError(f"{x.label} does not lie evenly in {group!r}.")
                 view = view._replace(shape=group.space)
@@ -150,16 +163,19 @@ class Region:
         return reads, writes
 
     def _rows(self, group: Group) -> list[Kernel]:
-        reads, writes = self._body(group)
+        copies: list[Kernel] = []
+        reads, writes = self._body(group, copies)
         space = simplified(group.space, group.reduced or frozenset(), group.axes, reads, writes)
         name = self._name(group.nodes)
         kernel = Rows(name, space, group.nodes, group.shown, self.target, group.splits)
-        return [kernel, *together(kernel, writes, self.context.names.unique)] if group.splits else [kernel]
+        last = together(kernel, writes, self.context.names.unique) if group.splits else ()
+        return [*copies, kernel, *last]
 
     def _anchored(self, group: Group) -> list[Kernel]:
         node = group.anchor
         assert node is not None
-        reads, writes = self._body(group)
+        copies: list[Kernel] = []
+        reads, writes = self._body(group, copies)
         own = [n for n in (node, group.twin) if n is not None]
         body = Body([n for n in group.nodes if n not in own], reads, writes, group.shown)
         if node.op.name == "matmul":
@@ -167,7 +183,7 @@ class Region:
         else:
             kernels = self._windowed(group, own, body)
         kernels[-1].name = self._name(group.nodes)
-        return kernels
+        return [*copies, *kernels]
 
     def _product(self, group: Group, node: Node, body: Body) -> Kernel:
         """The kernel of a matrix product."""
@@ -200,9 +216,15 @@ class Region:
             return [*copies, PoolBackward(node, operands, body, target, threads)]
         return [*copies, PoolForward(nodes, operands, body, target, threads)]
 
+    def plain(self, x: Node, copies: list[Kernel]) -> View:
+        """The view of a node in its own shape, copied where samples lie side by side in vectors."""
+        return self._laid(x, 0, copies)
+
     def _laid(self, x: Node, lanes: int, copies: list[Kernel]) -> View:
         """The view of a node with `lanes` samples side by side (0: in its own shape), copied where it is not so."""
         view = self.storage.views[x]
+        if view.shape == x.shape and not lanes:
+            return view
         n, *rest = x.shape
         shape = (n // lanes, lanes, *rest) if lanes else x.shape
         if view.shape == shape:
@@ -229,7 +251,7 @@ class Region:
         done: set[Node] = set()
         for x, place in zip(node.inputs or (), places(node, self.storage.views[node]), strict=True):
             if isinstance(x, Node) and (x not in self.kept.direct[node] or x in done) and prod(place.shape):
-                yield self.copy(x, self.storage.views[x], place)
+                yield self.copy(x, self.view_of(x), place)
             elif isinstance(x, Node):
                 done.add(x)
 
@@ -245,7 +267,7 @@ class Region:
         if inner is None or ARRAY in index.parts:
             raise GraphError(f"{node.label} has no kernel.")
         if prod(x.shape):
-            yield self.copy(x, self.storage.views[x].broadcast(inner.shape), inner, node.op.name)
+            yield self.copy(x, self.view_of(x).broadcast(inner.shape), inner, node.op.name)
 
     def zeros(self, node: Node, view: View) -> Rows:
         """The kernel that fills an array with zeros."""
@@ -259,8 +281,21 @@ class Region:
         space = simplified(source.shape, frozenset(), axes, {node: source}, {node: [target]})
         return Rows(self.context.names.unique(f"{name}_{node.name or node.op.name}"), space, [], {}, self.target)
 
+    def _shown_as(self, node: Node) -> list[Step]:
+        """A copy of what a movement node shows, where no view can."""
+        x, copies = _source(node), list[Kernel]()
+        target: View | None = self.storage.views[node]
+        if node.op.name == "reshape":
+            source: View | None = self.storage.views[x]
+            target = target.reshaped(source.shape)
+        else:
+            source = aliased(node, self.plain(x, copies))
+        if source is None or target is None:
+            return [self._called(node)]
+        return [*map(Run, copies), Run(self.copy(x, source, target))]
+
     def _called(self, node: Node) -> Call:
-        inputs = [self.storage.views[x] if isinstance(x, Node) else x for x in node.inputs or ()]
+        inputs = [self.view_of(x) if isinstance(x, Node) else x for x in node.inputs or ()]
         return Call(node, inputs, [v for v in self.results(node) if v is not None])
 
     def results(self, node: Node) -> list[View | None]:
@@ -281,7 +316,7 @@ class Region:
     def view_of(self, x: Any) -> View:
         """Where an output lies: a node's view, or a constant's own."""
         if isinstance(x, Node):
-            return self.storage.views[x]
+            return self._relaid.get((x, 0), self.storage.views[x])
         value = np.ascontiguousarray(x)
         buffer = Buffer(
             self.context.names.unique("constant"), code_of(value.dtype), max(1, value.size), "constant", value

@@ -17,9 +17,9 @@ class Run(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """Do steps `count` times; in each turn the moving buffers are one slice further."""
+    """Do steps so many times; in each turn the moving buffers are one slice further."""
 
-    count: int
+    turns: int
     body: list[Step]
     moving: list[Buffer]
 

@@ -95,7 +95,7 @@ class Storage:
                 continue
             if x.shape != node.shape and not (node.op.name in POOLINGS and x.shape[:2] == node.shape[:2]):
                 continue
-            order = tuple(sorted(range(len(view.shape)), key=lambda a: (-view.strides[a], a)))
+            order = _from_outside(view)
             if view.shape == x.shape and (order == tuple(range(node.ndim)) or 0 in view.strides):
                 continue
             if view.shape != x.shape:
@@ -123,6 +123,11 @@ class Storage:
     def root(self, node: Node) -> Node:
         """The node whose memory a node shows: itself, where it is no view."""
         return self.base.get(node, node)
+
+
+def _from_outside(view: View) -> tuple[int, ...]:
+    """The axes of a view, that with the longest stride first."""
+    return tuple(sorted(range(len(view.shape)), key=lambda a: (-view.strides[a], a)))
 
 
 class Names:
