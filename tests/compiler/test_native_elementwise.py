@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import backlit as bl
 from backlit.base.dtypes import WEAK
 from backlit.graph.opdef import OPS, OpDef
 
@@ -182,6 +183,17 @@ def test_native_casts(code: str) -> None:
             want = x.astype(to)
         found = compiled(to, x)
         assert np.array_equal(found[inside], want[inside], equal_nan=to[0] == "f"), (code, to)
+
+
+@pytest.mark.parametrize("number", [300, -1, 2**70])
+def test_integers_are_compared_with_numbers_beyond_their_dtype(number: int) -> None:
+    x = np.arange(256, dtype="u1").repeat(5)
+
+    def compared(x: Any) -> Any:
+        return x < number, x >= number, x == number, x != number
+
+    for found, want in zip(bl.compile(compared)(x), compared(x), strict=True):
+        assert np.array_equal(found, want)
 
 
 def test_which_ops_have_no_native_form() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,9 +23,18 @@ def apply(k: Emitter, node: Node, args: Sequence[Any], lanes: int) -> Val:
         raise GraphError(f"{node.label} has no native form.")
     known = [a.code for a in args if isinstance(a, Val)]
     code = next((c for c in known if c != "b1"), code_of(node.dtype))
+    if code[0] in "iu" and any(_outside(a, code) for a in args):
+        # Only comparisons take such numbers: every value of the dtype lies on the same side of them as of infinity.
+        args = [k.cast(a, "f4") if isinstance(a, Val) else math.copysign(math.inf, a) for a in args]
+        code = "f4"
     ready = [a if isinstance(a, Val) or a is None else _constant(k, a, code, lanes) for a in args]
     found = native(k, *ready, **node.params)
     return k.cast(found, code_of(node.dtype))
+
+
+def _outside(x: Any, code: str) -> bool:
+    """Is it a Python integer that an integer dtype cannot hold?"""
+    return type(x) is int and not np.iinfo(code).min <= x <= np.iinfo(code).max
 
 
 def _constant(k: Emitter, x: Any, code: str, lanes: int) -> Val:
