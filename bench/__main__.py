@@ -40,10 +40,9 @@ def main() -> int:
     wrong = []
     remotes = {name: Remote(name) for name in names}
     try:
-        for kind, jobs in (("limits", limits()), ("workloads", workloads())):
+        wanted = [w for w in workloads() if chosen(w.key, options.only)]
+        for kind, jobs in (("limits", limits() if wanted else []), ("workloads", wanted)):
             for workload in jobs:
-                if kind == "workloads" and not chosen(workload.key, options.only):
-                    continue
                 run[kind][workload.key] = found = _measured(workload, remotes, effort)
                 print(f"\n{workload.key}: {workload.title}\n{report.details(found)}", flush=True)
                 if "median" not in found["results"].get(report.OURS, {"median": 0}):
@@ -52,8 +51,10 @@ def main() -> int:
         for remote in remotes.values():
             remote.stop()
     run["workloads"].update(_startup(names, effort, options.only))
-    arithmetic, memory = report.limits_of(run)
-    print(f"\nlimits: {arithmetic / 1e9:.0f} GFLOP/s, {memory / 1e9:.1f} GB/s\n\n{report.table(run)}")
+    if run["limits"]:
+        arithmetic, memory = report.limits_of(run)
+        print(f"\nlimits: {arithmetic / 1e9:.0f} GFLOP/s, {memory / 1e9:.1f} GB/s")
+    print(f"\n{report.table(run)}")
     for path in _written(run, options):
         print(f"wrote {path}")
     if wrong:
@@ -105,8 +106,9 @@ def _startup(names: Sequence[str], effort: Effort, only: str) -> dict[str, Any]:
         target = results["NumPy alone"]["median"] + 0.03
         found["W11"] = {"title": "import", "unit": "ms", "target": target, "results": results, **empty}
     if chosen("W12", only):
+        calls = startup.first_calls(startup.FIRST, list(names), effort)
         for key, (cold, cached) in startup.FIRST.items():
-            both = startup.first_calls(key, list(names), effort)
+            both = calls[key]
             late = {n.removesuffix(", cached"): r for n, r in both.items() if n.endswith(", cached")}
             early = {n: r for n, r in both.items() if not n.endswith(", cached")}
             for kind, target, results in (("", cold, early), ("cached", cached, late)):

@@ -1,7 +1,7 @@
 """Eager cost side by side: Backlit, PyTorch, JAX and NumPy by hand, interleaved in one run, medians.
 
-    make bench                      (an environment of its own, with the peers)
-    python bench/eager.py [--rounds 15] [--threads 2]
+    make bench                      (makes the environment with the peers; its figures are of compiled plans)
+    .venv-peers/bin/python bench/eager.py [--rounds 15] [--threads 2]
 
 Losses are compared before anything is timed. `OPENBLAS_CORETYPE` is unset first, because some machines use it
 to hold NumPy's matrix products back.

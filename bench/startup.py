@@ -1,6 +1,6 @@
 """W11, W12: how long a program waits before the first step: for the import, and for the first call.
 
-Each figure is that of a fresh process: `python -m bench.startup first W4 "jax.jit"` prints one.
+Each figure is that of a fresh process: `python -m bench.startup W4 jax.jit` prints one.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from . import peers
 from .remote import ROOT
-from .runner import Effort, statistics_of
+from .runner import QUICK, Effort, statistics_of
 
 #: The modules whose import is timed.
 IMPORTS = {"Backlit": "backlit", "NumPy alone": "numpy", "torch": "torch", "jax": "jax", "TensorFlow": "tensorflow"}
@@ -31,21 +32,48 @@ CACHES = {
 _SECONDS = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
+class Fresh:
+    """Fresh processes that find the bytecode of everything cached, as on a user's machine, in a folder of their own.
+
+    It is removed when the `with` block ends.
+    """
+
+    def __init__(self, effort: Effort) -> None:
+        self._effort = effort
+
+    def __enter__(self) -> Fresh:
+        self._folder = tempfile.TemporaryDirectory()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def run(self, *arguments: str, **environment: str) -> float:
+        """The number that Python prints on its last line, run with these arguments."""
+        given = peers.environment() | {"PYTHONPYCACHEPREFIX": self._folder.name} | environment
+        given.pop("PYTHONDONTWRITEBYTECODE", None)
+        ran = subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=given, capture_output=True, text=True,
+            timeout=self._effort.patience,
+        )  # fmt: skip
+        if ran.returncode:
+            raise subprocess.SubprocessError(f"{' '.join(arguments[-2:])}: {ran.stderr.strip().splitlines()[-1:]}")
+        return float(ran.stdout.strip().splitlines()[-1])
+
+
 def imports(names: list[str], effort: Effort) -> dict[str, Any]:
-    """Seconds that importing takes, the bytecode of everything cached as on a user's machine."""
+    """Seconds that importing takes."""
     samples: dict[str, list[float]] = {
         label: [] for label, module in IMPORTS.items() if module == "numpy" or _needed(module, names)
     }
-    with tempfile.TemporaryDirectory() as folder:
-        environment = peers.environment() | {"PYTHONPYCACHEPREFIX": folder}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    with Fresh(effort) as fresh:
         for turn in range(effort.rounds + 1):
             for label, seconds in samples.items():
                 if turn > 5 and seconds[0] > 0.5:
                     continue
-                found = _run(["-c", _SECONDS.format(IMPORTS[label])], environment, effort.patience)
+                found = fresh.run("-c", _SECONDS.format(IMPORTS[label]))
                 if turn:  # the first writes the bytecode
-                    seconds.append(float(found))
+                    seconds.append(found)
     return {label: statistics_of(seconds) for label, seconds in samples.items()}
 
 
@@ -53,45 +81,42 @@ def _needed(module: str, names: list[str]) -> bool:
     return any(module in peers.PEERS[name].needs for name in names)
 
 
-def first_calls(key: str, names: list[str], effort: Effort) -> dict[str, Any]:
-    """Seconds from the function to the first result, cold and from the cache on disk, of those that compile."""
-    results: dict[str, Any] = {}
-    for name in [n for n in names if n in CACHES or n in ("tf.function", "TensorFlow XLA")]:
-        if name == "torch.compile" and effort.rounds < 10:
-            results[name] = {"skipped": "slow; left out of a quick run"}
-            continue
-        cold: list[float] = []
-        cached: list[float] = []
-        turns = 1 if name == "torch.compile" and not effort.slow else min(5, effort.rounds)
-        try:
-            for _ in range(turns):
-                with tempfile.TemporaryDirectory() as folder:
-                    given = dict.fromkeys(CACHES.get(name, ()), folder)
-                    environment = peers.environment() | given | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-                    cold.append(_first(key, name, environment, effort))
-                    if given:
-                        cached.append(_first(key, name, environment, effort))
-        except subprocess.SubprocessError as error:
-            results[name] = {"error": str(error)}
-            continue
-        results[name] = statistics_of(cold * 2 if len(cold) == 1 else cold)
-        if cached:
-            results[f"{name}, cached"] = statistics_of(cached * 2 if len(cached) == 1 else cached)
-    return results
+def first_calls(keys: Iterable[str], names: list[str], effort: Effort) -> dict[str, dict[str, Any]]:
+    """Seconds from the function to the first result, of those that compile, by workload.
+
+    "Backlit, cached" is the time of a process that finds on disk what the one before compiled.
+    """
+    found: dict[str, dict[str, Any]] = {key: {} for key in keys}
+    with Fresh(effort) as fresh:
+        for name in [n for n in names if n in CACHES or n in ("tf.function", "TensorFlow XLA")]:
+            slow = name == "torch.compile" and not effort.slow
+            for i, (key, results) in enumerate(found.items()):
+                if slow and effort is QUICK:
+                    results[name] = {"skipped": "slow; left out of a quick run"}
+                    continue
+                try:
+                    cold, cached = _pairs(fresh, key, name, 1 if slow else min(5, effort.rounds), warm=i == 0)
+                except subprocess.SubprocessError as error:
+                    results[name] = {"error": str(error)}
+                    continue
+                results[name] = statistics_of(cold)
+                if cached:
+                    results[f"{name}, cached"] = statistics_of(cached)
+    return found
 
 
-def _first(key: str, name: str, environment: dict[str, str], effort: Effort) -> float:
-    return float(_run(["-m", "bench.startup", "first", key, name], environment, effort.patience))
-
-
-def _run(arguments: list[str], environment: dict[str, str], patience: float) -> str:
-    """The last line that a fresh process prints."""
-    ran = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=patience
-    )
-    if ran.returncode:
-        raise subprocess.SubprocessError(f"{' '.join(arguments[-2:])}: {ran.stderr.strip().splitlines()[-1:]}")
-    return ran.stdout.strip().splitlines()[-1]
+def _pairs(fresh: Fresh, key: str, name: str, turns: int, warm: bool) -> tuple[list[float], list[float]]:
+    """So many times with an empty cache, and again with what that left in it."""
+    cold: list[float] = []
+    cached: list[float] = []
+    for turn in range(turns + warm):
+        with tempfile.TemporaryDirectory() as folder:
+            given = dict.fromkeys(CACHES.get(name, ()), folder) | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+            seconds = [fresh.run("-m", "bench.startup", key, name, **given) for _ in range(2 if name in CACHES else 1)]
+        if turn or not warm:  # the first writes the bytecode
+            cold.append(seconds[0])
+            cached += seconds[1:]
+    return cold, cached
 
 
 def first(key: str, name: str) -> float:
@@ -108,6 +133,8 @@ def first(key: str, name: str) -> float:
     workload: Any = next(w for w in workloads() if w.key == key)
     data = workload.start(), workload.batch(), workload.channels_last()
     workload.start, workload.batch, workload.channels_last = (lambda d=d: d for d in data)
+    if name == "Backlit":
+        workload.backlit_optimizer()  # imports it
     start = time.perf_counter()
     contender = workload.contenders()[name]()
     float(contender.step())
@@ -115,4 +142,4 @@ def first(key: str, name: str) -> float:
 
 
 if __name__ == "__main__":
-    print(first(*sys.argv[2:]))
+    print(first(*sys.argv[1:]))
