@@ -21,8 +21,8 @@ COLOURS = {
     "onnxruntime": "#B8A800",
 }
 
-_LEFT, _RIGHT, _TOP, _ROW = 430, 40, 70, 30
-_WIDTH = 1000
+_LEFT, _RIGHT, _TOP, _ROW = 480, 30, 70, 28
+_WIDTH = 1080
 
 
 def svg(record: dict[str, Any]) -> str:
@@ -62,7 +62,8 @@ def svg(record: dict[str, Any]) -> str:
     )
     for i, (key, title, ours, shown) in enumerate(lines):
         y = _TOP + _ROW * i + 6
-        short = title if len(title) <= 46 else title[:45] + "…"
+        room = 52 - len(key)
+        short = title if len(title) <= room else title[: room - 1] + "…"
         out.append(f'<text x="20" y="{y + 4}"><tspan font-weight="600">{escape(key)}</tspan> {escape(short)}</text>')
         out.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end" fill="#555">{ours}</text>')
         out.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#eee"/>')
