@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.errors import IndexRangeError
+from ..base.config import config
+from ..base.errors import BacklitError, IndexRangeError
 from ..graph.graph import Graph
+from ..graph.infer import explain_failure
 from ..graph.node import Node
 from ..runtime import native, pool
 from ..runtime.host import Host
@@ -25,9 +27,6 @@ from .kernels.views import Buffer, View
 from .lower.region import Context, Region
 from .lower.steps import Call, Step, kernels
 from .memory import Arena, plan
-
-if TYPE_CHECKING:
-    from .report import Report
 
 if TYPE_CHECKING:
     from .report import Report
@@ -47,7 +46,8 @@ class NativePlan:
     def __init__(self, graph: Graph, host: Host, threads: int, donated: Mapping[int, int], name: str) -> None:
         self.graph, self.name, self.host, self.threads = graph, name, host, threads
         self.donated = dict(donated)
-        self.target = Target(host.vector_bytes, host.vector_registers, host.has("fma") or "aarch64" in host.triple)
+        fma, avx512 = host.has("fma") or "aarch64" in host.triple, host.vector_bytes == 64
+        self.target = Target(host.vector_bytes, host.vector_registers, fma, avx512)
         self.optimised = pipeline.run(graph)
         context = Context(self.target, threads)
         self.inputs = [self._argument(context, n.name or f"x{i}", n, "input") for i, n in enumerate(graph.inputs)]
@@ -66,6 +66,8 @@ class NativePlan:
         self._codes: list[Code] = []
         self._held: list[Any] = []
         self._call = self._built()
+        if config.get().check:
+            self._call = self._checked(self._call)
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The outputs for these inputs, in order. Calls from several threads wait for one another."""
@@ -100,6 +102,22 @@ class NativePlan:
         return written(
             program, self.inputs, self.outputs, self.optimised.outputs, self.donated, self.compute, watched, Lock()
         )
+
+    def _checked(self, run: Callable[[Sequence[Any]], list[Any]]) -> Callable[[Sequence[Any]], list[Any]]:
+        """A first call that checks every kernel before it runs."""
+        from .checking import Checker
+
+        def first(values: Sequence[Any]) -> list[Any]:
+            Checker(self)(values)
+            self._call = run
+            return run(values)
+
+        return first
+
+    @property
+    def noted(self) -> bool:
+        """Was an index out of range in a run whose end was not reached?"""
+        return bool(self._noted[0])
 
     def _check(self) -> None:
         """Raise the error for an index that was out of range."""
@@ -139,13 +157,27 @@ class NativePlan:
         seen = self.seer(arrays, results, memory)
         values = [seen(x) if isinstance(x, View) else x for x in step.inputs]
         values = [v[()] if isinstance(v, np.ndarray) and not v.ndim else v for v in values]
-        with np.errstate(all="ignore"):
-            found = step.node.op.eval(*values, **step.node.params)
+        try:
+            with np.errstate(all="ignore"):
+                found = step.node.op.eval(*values, **step.node.params)
+        except BacklitError as problem:
+            raise type(problem)(f"{problem} [in {step.node.label}]") from problem
+        except Exception as problem:
+            self._explain(step, values, problem)
+            raise
         outputs = self.region.results(step.node)
         several = found if step.node.op.results is not None else (found,)
         for value, view in zip(several, outputs, strict=True):
             if view is not None:
                 seen(view)[...] = value
+
+    @staticmethod
+    def _explain(step: Call, values: Sequence[Any], problem: Exception) -> None:
+        """Raise an error that names the node whose NumPy kernel failed."""
+        try:
+            explain_failure(step.node.op, values, step.node.params, problem)
+        except BacklitError as explained:
+            raise type(explained)(f"{explained} [in {step.node.label}]") from problem
 
     def seer(self, arrays: Sequence[Any], results: Sequence[Any], memory: Any = None) -> Callable[[View], np.ndarray]:
         """The function from a view to the array that it shows, during a call with these inputs and outputs."""

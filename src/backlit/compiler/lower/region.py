@@ -36,6 +36,7 @@ from .indexing import lower_indexing
 from .kept import Kept, places
 from .loops import lower_control
 from .order import ordered
+from .siblings import merge_siblings
 from .steps import Call, Run, Step
 from .storage import CONVOLUTIONS, Names, Storage
 
@@ -74,6 +75,7 @@ class Region:
         self.storage = Storage(self.graph, context.names, given, context.target, plain)
         self.grouping = Grouping(self.graph, self.storage)
         self.kept = Kept(self.graph, self.storage, self.grouping, wanted)
+        merge_siblings(self.grouping, self.storage)
         self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
         self.kept.settle()
         self._relaid: dict[tuple[Node, int], View] = {}
