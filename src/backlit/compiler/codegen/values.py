@@ -10,10 +10,11 @@ import numpy as np
 if TYPE_CHECKING:
     from .writer import Writer
 
-#: LLVM's names of the dtypes, by NumPy's kind and size. Booleans are `i1` in registers and bytes in memory.
+#: LLVM's names of the dtypes, by NumPy's kind and size. Booleans are `i1` in registers and bytes in memory; complex
+#: numbers are only moved, as so many bits.
 LLVM: dict[str, str] = {
     "b1": "i1", "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64", "u1": "i8", "u2": "i16", "u4": "i32", "u8": "i64",
-    "f2": "half", "f4": "float", "f8": "double",
+    "f2": "half", "f4": "float", "f8": "double", "c8": "i64", "c16": "i128",
 }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ class Writer:
         self._root = _Region(0, True)
         self._stack = [self._root]
         self._block = "entry"
-        self._contract = "contract "
+        self._contract = ""
         self.lo, self.hi, self.tid, self.nth = (Val(self, f"%{p}", "i8", 1, 0) for p in ("lo", "hi", "tid", "nth"))
 
     def finish(self) -> str:
