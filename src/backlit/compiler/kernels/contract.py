@@ -179,30 +179,34 @@ class Contraction(Kernel):
                         if p.along_k:
                             self._dots(k, batch, row, column, height, width)
                             continue
-                        if high.terms or low.terms or high.const - low.const >= FORESEEN:
-                            self._foresee(k, batch, row, column, height, width)
                         lanes = self._vectors(width)
                         lhs = self._lhs_operand(k, batch, row, t - tiles[0], low)
                         rhs = self._rhs_operand(k, batch, column, panel - panels[0], width, low)
-                        deep = self._deep
-                        sums = outer_tile(k, self.code, lanes, height, low, high, deep, lhs, rhs)
+                        ahead = self._foresight(k, batch, row, column, height, width)
+                        sums = outer_tile(k, self.code, lanes, height, low, high, self._deep, lhs, rhs, ahead)
                         finish(k, batch, row, column, width, sums)
 
-    def _foresee(self, k: Emitter, batch: Sequence[Ix], row: Ix, column: Ix, height: int, width: int) -> None:
-        """Ask for what the body will read and write at this tile, so that it is there when the sums are done."""
-        if self._in_blocks:
-            return
+    def _foresight(
+        self, k: Emitter, batch: Sequence[Ix], row: Ix, column: Ix, height: int, width: int
+    ) -> tuple[int, Callable[[Ix], None]] | None:
+        """Ask for what the body will read and write at this tile, so that it is there when the sums are done.
+
+        It is asked for row by row, between parts of the sums: there is room for some lines at a time on their way.
+        """
         views = [*self.body.reads.values(), *(v for vs in self.body.writes.values() for v in vs)]
         rows, columns = (-1, -2) if self.turned else (-2, -1)
-        for view in dict.fromkeys(views):
-            if view.strides[columns] != 1 or not view.strides[rows]:
-                continue
-            line = max(1, LINE // size_of(view.buffer.code))
-            for r in range(height):
-                for j in range(0, width, line):
+        views = [v for v in dict.fromkeys(views) if v.strides[columns] == 1 and v.strides[rows]]
+        if self._in_blocks or self._deep < FORESEEN or not views:
+            return None
+
+        def ask(r: Ix) -> None:
+            for view in views:
+                for j in range(0, width, max(1, LINE // size_of(view.buffer.code))):
                     place = (column + j, row + r) if self.turned else (row + r, column + j)
                     at = view.at((*batch, *place))
                     k.prefetch(pointer(view.buffer), at, view.buffer.code, write=view.buffer in self.writes)
+
+        return height, ask
 
     def _vectors(self, width: int) -> list[int]:
         """The lanes of each vector of a panel. Vectors of 16 bytes are not masked but shorter, where the panel ends."""

@@ -21,12 +21,14 @@ def multiply_add(k: Emitter, into: Var, a: Val, b: Val) -> None:
 
 
 def outer_tile(
-    k: Emitter, code: str, lanes: Sequence[int], height: int, low: Ix, high: Ix, deep: int, lhs: Operand, rhs: Operand
-) -> list[list[Val]]:
+    k: Emitter, code: str, lanes: Sequence[int], height: int, low: Ix, high: Ix, deep: int, lhs: Operand, rhs: Operand,
+    meanwhile: tuple[int, Callable[[Ix], None]] | None = None,
+) -> list[list[Val]]:  # fmt: skip
     """The sums over k from `low` to `high` for `height` rows and a vector of `lanes[q]` columns for each q.
 
     Args:
         deep: k up to which the sum goes in the end; the same as `high` where k is not cut into blocks.
+        meanwhile: in how many parts the sum is cut, and what is done before each of them, which gets its number.
     """
     chains = max(1, min(chains_of(height * len(lanes)), deep))
     tile = [
@@ -41,10 +43,21 @@ def outer_tile(
             for q, b in enumerate(columns):
                 multiply_add(k, tile[chain][r][q], a, k.spread(b, code, lanes[q]))
 
+    def steps(low: Ix, high: Ix) -> None:
+        with k.loop(low, high, chains) as at:
+            for c in range(chains):
+                step(at + c, c)
+
     even = deep - deep % chains  # what is left goes into the first chain
-    with k.loop(low, least(k, high, even), chains) as at:
-        for c in range(chains):
-            step(at + c, c)
+    if meanwhile is None:
+        steps(low, least(k, high, even))
+    else:
+        parts, act = meanwhile
+        size = -(-even // (chains * parts)) * chains
+        with k.loop(0, parts) as part:
+            act(part)
+            end = part * size + size
+            steps(part * size, end if even == parts * size else least(k, end, even))
     if even < deep:
         with k.loop(greatest(k, low, even), high) as at:
             step(at, 0)
