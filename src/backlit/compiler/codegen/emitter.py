@@ -1,15 +1,15 @@
-"""`Emitter`: a `Writer` that also knows mathematics. What `native` facets and kernels are handed."""
+"""`Emitter`: a writer of functions that also knows mathematics. What `native` facets and kernels are handed."""
 
 from __future__ import annotations
 
 import math
 
 from . import angles, discrete, exponentials, floats, logarithms, powers, special, trigonometry
+from .memory import Memory
 from .values import Val
-from .writer import Writer
 
 
-class Emitter(Writer):
+class Emitter(Memory):
     """Writes one function, with the functions of mathematics on numbers and vectors of any number of lanes.
 
     They take values of float16, float32 and float64, and are right to 2 units in the last place, where nothing else is

@@ -89,20 +89,18 @@ def _horner(k: Emitter, x: Val, coefficients: Sequence[float]) -> Val:
 
 def two_sum(k: Emitter, a: Val, b: Val) -> tuple[Val, Val]:
     """a + b rounded, and what rounding takes from it (Knuth 4.2.2, theorem B)."""
-    with k.exactly():
-        total = a + b
-        part = total - a
-        return total, (a - (total - part)) + (b - part)
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
 def two_product(k: Emitter, a: Val, b: Val) -> tuple[Val, Val]:
     """a · b rounded, and what rounding takes from it: by a fused multiply-add, or by halves (Dekker 1971, Veltkamp)."""
-    with k.exactly():
-        product = a * b
-        if k.target.fma:
-            return product, k.fma(a, b, -product)
-        (a1, a2), (b1, b2) = _halves(a), _halves(b)
-        return product, a2 * b2 - (product - a1 * b1 - a2 * b1 - a1 * b2)
+    product = a * b
+    if k.target.fma:
+        return product, k.fma(a, b, -product)
+    (a1, a2), (b1, b2) = _halves(a), _halves(b)
+    return product, a2 * b2 - (product - a1 * b1 - a2 * b1 - a1 * b2)
 
 
 def _halves(a: Val) -> tuple[Val, Val]:

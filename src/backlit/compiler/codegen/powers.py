@@ -67,18 +67,17 @@ def _accurate_log(k: Emitter, x: Val) -> tuple[Val, Val]:
     """
     e, m = exponent_and_significand(k, x)
     f = m - 1
-    with k.exactly():
-        below = f + 2
-        s = f / below
-        back, back_low = two_product(k, s, below)
-        s_low = (((f - back) - back_low) - s * (f - (below - 2))) / below
-        z, z_low = two_product(k, s, s)
-        cube, cube_low = two_product(k, z, s)
-        cube_low = cube_low + (z_low * s + z * s_low * 3)
-        third, third_low = two_product(k, cube, k.const(_TWO_THIRDS[0], x.code, x.lanes))
-        third_low = third_low + (cube_low * _TWO_THIRDS[0] + cube * _TWO_THIRDS[1])
-        total, low = two_sum(k, e * _LN2[0], s * 2)
-        total, more = two_sum(k, total, third)
-        low = low + more + (e * _LN2[1] + s_low * 2 + (third_low + cube * z * polynomial(k, z, _REST)))
-        found = total + low
-        return found, low - (found - total)
+    below = f + 2
+    s = f / below
+    back, back_low = two_product(k, s, below)
+    s_low = (((f - back) - back_low) - s * (f - (below - 2))) / below
+    z, z_low = two_product(k, s, s)
+    cube, cube_low = two_product(k, z, s)
+    cube_low = cube_low + (z_low * s + z * s_low * 3)
+    third, third_low = two_product(k, cube, k.const(_TWO_THIRDS[0], x.code, x.lanes))
+    third_low = third_low + (cube_low * _TWO_THIRDS[0] + cube * _TWO_THIRDS[1])
+    total, low = two_sum(k, e * _LN2[0], s * 2)
+    total, more = two_sum(k, total, third)
+    low = low + more + (e * _LN2[1] + s_low * 2 + (third_low + cube * z * polynomial(k, z, _REST)))
+    found = total + low
+    return found, low - (found - total)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from .writer import Writer
+    from .arithmetic import Arithmetic
 
 #: LLVM's names of the dtypes, by NumPy's kind and size. Booleans are `i1` in registers and bytes in memory; complex
 #: numbers are only moved, as so many bits.
@@ -56,7 +56,7 @@ class Val:
 
     __slots__ = ("code", "k", "lanes", "level", "name")
 
-    def __init__(self, k: Writer, name: str, code: str, lanes: int, level: int) -> None:
+    def __init__(self, k: Arithmetic, name: str, code: str, lanes: int, level: int) -> None:
         self.k, self.name, self.code, self.lanes, self.level = k, name, code, lanes, level
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..codegen.arithmetic import transposed
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix
-from ..codegen.writer import transposed
 from .body import load
 from .contract_micro import greatest, least
 from .contract_tile import Cut, Panels
