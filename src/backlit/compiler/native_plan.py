@@ -21,6 +21,7 @@ from ..runtime.memory import aligned, data_pointer
 from . import pipeline
 from .codegen.values import code_of
 from .codegen.writer import Target
+from .debug import Debug
 from .driver import Code, Driver
 from .invoke import Entry, written
 from .kernels.views import Buffer, View
@@ -48,7 +49,9 @@ class NativePlan:
         self.donated = dict(donated)
         fma, avx512 = host.has("fma") or "aarch64" in host.triple, host.vector_bytes == 64
         self.target = Target(host.vector_bytes, host.vector_registers, fma, avx512)
-        self.optimised = pipeline.run(graph)
+        self._debug = debug = Debug(name)
+        self.optimised = pipeline.run(graph, debug.observer(graph))
+        debug.stage("passes")
         context = Context(self.target, threads)
         self.inputs = [self._argument(context, n.name or f"x{i}", n, "input") for i, n in enumerate(graph.inputs)]
         self.outputs: list[View | None] = []
@@ -63,11 +66,13 @@ class NativePlan:
         self.region = Region(context, self.optimised, self.inputs, self.outputs)
         self.steps = self.region.steps
         self.arena = plan(self.steps)
+        debug.stage("kernels")
         self._codes: list[Code] = []
         self._held: list[Any] = []
         self._call = self._built()
         if config.get().check:
             self._call = self._checked(self._call)
+        debug.done(self)
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The outputs for these inputs, in order. Calls from several threads wait for one another."""
@@ -88,6 +93,7 @@ class NativePlan:
                 continue
             if run:
                 self._codes.append(Driver(run, self.arena, self.host, self.target, self.threads).code())
+                self._debug.stage("code")
                 program.append(self.entry(self._codes[-1], self._held))
                 run = []
             if step is not None:
@@ -99,6 +105,7 @@ class NativePlan:
             if isinstance(entry, Entry):
                 entry.table[:2] = data_pointer(self._memory), data_pointer(private)
         watched = self._check if self._status.nodes else None
+        self._debug.stage("load")
         return written(
             program, self.inputs, self.outputs, self.optimised.outputs, self.donated, self.compute, watched, Lock()
         )
@@ -131,7 +138,9 @@ class NativePlan:
 
     def entry(self, code: Code, held: list[Any]) -> Entry:
         """Load native code, and find out which pointers it takes. What must live as long is added to `held`."""
-        loaded = native.load(native.cached_object(code.ir, self.host), ["entry"])
+        compiled = native.cached_object(code.ir, self.host)
+        self._debug.stage("LLVM")
+        loaded = native.load(compiled, ["entry"])
         held.append(loaded)
         address = loaded.address("entry")
         threads = self.threads if code.shared else 1
@@ -209,7 +218,9 @@ class NativePlan:
     @property
     def source(self) -> str:
         """The plan as loops to read."""
-        return "\n".join(line for k in self.kernels for line in [f"{k.name}:", *k.source()])
+        from .listing import listing
+
+        return listing(self)
 
     @property
     def llvm(self) -> str:

@@ -230,12 +230,12 @@ def test_work_on_the_results(m: int, deep: int, n: int, target: Target) -> None:
     np.testing.assert_allclose(out, np.maximum(a @ b + bias, 0.5) * mask, rtol=1e-10, atol=1e-10)
     assert kernel.flops == m * n * (2 * deep + 3)
     assert kernel.source()[-6:] == [
-        f"      matmul_0 = sum(a[i, k] * b[k, j] for k in 0..{deep})",
-        "      kept[i, j] = matmul_0",
-        "      add_1 = add(matmul_0, bias[j])",
-        "      maximum_2 = maximum(add_1, 0.5)",
-        "      multiply_3 = multiply(maximum_2, mask[i, j])",
-        "      out[i, j] = multiply_3",
+        f"      matmul = sum(a[i, k] * b[k, j] for k in 0..{deep})",
+        "      kept[i, j] = matmul",
+        "      add = matmul + bias[j]",
+        "      maximum = maximum(add, 0.5)",
+        "      multiply = maximum * mask[i, j]",
+        "      out[i, j] = multiply",
     ]
 
 

@@ -17,6 +17,7 @@ from .contract_micro import dots_tile, gathered, greatest, least, outer_tile
 from .contract_pack import pack_panels, pack_tiles, row_of
 from .contract_plan import WORTH, plan
 from .kernel import Kernel, pointer
+from .text import Names, entry, loop
 from .views import View
 
 PRIVATE = "%private"
@@ -329,30 +330,12 @@ class Contraction(Kernel):
             steps[-2:] = tiles[::-1] if self.turned else tiles
         lines: list[str] = []
         for axis, size, step in zip(axes, (*self.batch, m, n), steps, strict=True):
-            lines.append(f"{'  ' * (len(lines) + 1)}for {axis} in 0..{size}{f' by {step}' if step > 1 else ''}:")
+            lines.append(f"{'  ' * (len(lines) + 1)}{loop(axis, size, step)}")
         indent = "  " * (len(lines) + 1)
-        named = {self.node: f"{self.node.name or self.node.op.name}_0"}
-        left, right = _entry(lhs, [*axes[:-1], "k"]), _entry(rhs, [*axes[:-2], "k", axes[-1]])
-        lines.append(f"{indent}{named[self.node]} = sum({left} * {right} for k in 0..{deep})")
-        for node in (self.node, *self.body.nodes):
-            if node is not self.node:
-                named[node] = f"{node.name or node.op.name}_{len(named)}"
-                args = [self._shown(x, named, axes) for x in node.inputs or ()]
-                lines.append(f"{indent}{named[node]} = {node.op.name}({', '.join(args)})")
-            lines += [f"{indent}{_entry(v, axes)} = {named[node]}" for v in self.body.writes.get(node, ())]
-        return lines
-
-    def _shown(self, x: Any, named: dict[Node, str], axes: Sequence[str]) -> str:
-        """An argument of a node of the body, as it is written in `source`."""
-        if not isinstance(x, Node):
-            return repr(x) if getattr(x, "shape", ()) == () else "constant"
-        own = self.body.shown.get(x, x)
-        return named[own] if own in named else _entry(self.body.reads[x], axes)
-
-
-def _entry(view: View, axes: Sequence[str]) -> str:
-    """An element of a view, by the axes along which it does not repeat."""
-    return f"{view.buffer.name}[{', '.join(a for a, s in zip(axes, view.strides, strict=True) if s)}]"
+        names = Names(self.body.reads, self.body.writes, self.body.shown, axes)
+        left, right = entry(lhs, [*axes[:-1], "k"]), entry(rhs, [*axes[:-2], "k", axes[-1]])
+        lines += [indent + t for t in names.lines(self.node, f"sum({left} * {right} for k in 0..{deep})")]
+        return [*lines, *(indent + t for node in self.body.nodes for t in names.lines(node))]
 
 
 def _turned(view: View) -> View:

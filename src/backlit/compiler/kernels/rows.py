@@ -25,6 +25,7 @@ from .body import apply, load, store
 from .kernel import Kernel
 from .reducing import Accumulator, result, together
 from .space import Space
+from .text import rows_text
 from .views import Buffer, View, contiguous
 
 #: Ops that cost as much as some ten additions.
@@ -531,33 +532,7 @@ class Rows(Kernel):
 
     def source(self) -> list[str]:
         """The kernel as loops, vectors written as ranges."""
-        letters = "ijklmnopq"
-        lines, indent = [], "  "
-        order = [*self.rows, *(i for i in sorted(self.space.reduced) if i != self.axis)]
-        for i in dict.fromkeys(order):
-            lines.append(f"{indent}for {letters[i]} in 0..{self.space.sizes[i]}:")
-            indent += "  "
-        lines.append(f"{indent}for {letters[self.axis]} in 0..{self.space.sizes[self.axis]} by {self.lanes}:")
-        indent += "  "
-        named: dict[Node, str] = {}
-        for node in self.nodes:
-            args = []
-            for x in node.inputs or ():
-                member = self.shown.get(x, x) if isinstance(x, Node) else None
-                if member is None:
-                    args.append(repr(x) if not hasattr(x, "shape") or x.shape == () else "constant")
-                elif member in named:
-                    args.append(named[member])
-                else:
-                    view = self.space.reads[x]
-                    at = ", ".join(letters[i] for i in range(len(view.strides)) if view.strides[i])
-                    args.append(f"{view.buffer.name}[{at}]")
-            named[node] = f"{node.name or node.op.name}_{len(named)}"
-            lines.append(f"{indent}{named[node]} = {node.op.name}({', '.join(args)})")
-            for view in self.space.writes.get(node, ()):
-                at = ", ".join(letters[i] for i in range(len(view.strides)) if view.strides[i])
-                lines.append(f"{indent}{view.buffer.name}[{at}] = {named[node]}")
-        return lines
+        return rows_text(self, _REDUCTIONS)
 
 
 _REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
