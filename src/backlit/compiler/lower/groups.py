@@ -205,7 +205,7 @@ class Grouping:
                 if a in self._dead or b in self._dead or not self._fit_together(a, b):
                     continue
                 if self._axes_of(a, node, b) is not None:
-                    self._merge(a, b)
+                    self.merge(a, b)
 
     def _fit_together(self, a: Group, b: Group) -> bool:
         if a.space != b.space or b.anchor is not None or a.before >> b.number & 1 or b.before >> a.number & 1:
@@ -214,14 +214,15 @@ class Grouping:
             return b.reduced is None and all(axes == b.all_axes for axes in b.axes.values())
         return a.reduced is None or b.reduced is None or a.reduced == b.reduced
 
-    def _merge(self, a: Group, b: Group) -> None:
+    def merge(self, a: Group, b: Group) -> None:
         """Let all of `b` be computed with `a`."""
-        a.nodes = sorted([*a.nodes, *b.nodes], key=lambda n: n.serial)
+        a.nodes = sorted({*a.nodes, *b.nodes}, key=lambda n: n.serial)
         a.axes.update(b.axes)
         a.shown.update(b.shown)
         a.reduced = a.reduced if a.reduced is not None else b.reduced
         for n in b.nodes:
-            self.of[n] = a
+            if self.of[n] is b:
+                self.of[n] = a
         b.nodes = []
         self._dead.add(b)
         self.order(b, a)
