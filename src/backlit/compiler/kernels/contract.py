@@ -13,6 +13,7 @@ from ..codegen.values import Ix, Val, code_of, size_of
 from ..codegen.writer import Target
 from .alike import Likeness
 from .body import Body, load
+from .contract_ahead import LINE, Ahead
 from .contract_micro import dots_tile, gathered, greatest, least, outer_tile
 from .contract_pack import pack_panels, pack_tiles, row_of
 from .contract_plan import WORTH, plan
@@ -26,8 +27,8 @@ PRIVATE = "%private"
 #: A sum of so many terms takes longer than memory does to bring what is needed after it.
 FORESEEN = 48
 
-#: Bytes of a line of the caches.
-LINE = 64
+#: An operand of so many bytes may have been driven out of the second level since it was written.
+FAR = 192 << 10
 
 
 class Contraction(Kernel):
@@ -131,7 +132,8 @@ class Contraction(Kernel):
                     self._long_block(k, batch, tiles, (first, last))
                 else:
                     self._pack_lhs(k, batch, *tiles, *whole)
-                    self._block(k, batch, tiles, (first, last), *whole, self._finish)
+                    ahead = self._needed_next(k, batch, matrix, column, block)
+                    self._block(k, batch, tiles, (first, last), *whole, self._finish, ahead)
 
     def _long_block(self, k: Emitter, batch: Sequence[Ix], tiles: tuple[Ix, Ix], panels: tuple[Ix, Ix]) -> None:
         """A block whose sums over k are made piece by piece and wait in memory."""
@@ -144,6 +146,28 @@ class Contraction(Kernel):
                 self._pack_lhs(k, batch, *chunk, *part)
                 self._block(k, batch, chunk, panels, *part, self._accumulate(tiles[0], panels[0]))
         self._finish_block(k, batch, tiles, panels)
+
+    def _needed_next(self, k: Emitter, batch: Sequence[Ix], matrix: Ix, column: Ix, block: Ix) -> list[Ahead]:
+        """The parts of the operands that are needed after this unit, and do not simply follow in memory."""
+        p, (m, deep), n = self.plan, self.lhs.shape[-2:], self.rhs.shape[-1]
+        tiles, number = p.tiles * p.width, math.prod(self.batch)
+        wanted: list[Ahead | None] = []
+        lhs, rhs = (v.buffer.nbytes >= FAR for v in (self.lhs, self.rhs))
+        if p.row_blocks * p.column_blocks == 1:
+            following = self._batch_index(k, least(k, matrix + 1, number - 1)) if number > 1 else ()
+            if lhs and any(self.lhs.strides[:-2]):
+                wanted.append(Ahead.of(self.lhs, following, (0, 0), (m, deep), tiles))
+            if rhs and any(self.rhs.strides[:-2]):
+                wanted.append(Ahead.of(self.rhs, following, (0, 0), (deep, n), tiles))
+            return [a for a in wanted if a is not None]
+        if lhs and p.pack_lhs and p.row_blocks > 1:
+            row = row_of(k, p.rows, least(k, block + 1, p.row_blocks - 1) * p.tiles)
+            wanted.append(Ahead.of(self.lhs, batch, (row, 0), (p.tiles * p.rows.height, deep), tiles))
+        if rhs and p.column_blocks > 1:
+            width = p.width * p.panels.width
+            place = 0, least(k, column + 1, p.column_blocks - 1) * width
+            wanted.append(Ahead.of(self.rhs, batch, place, (deep, width), p.row_blocks * tiles, block * tiles))
+        return [a for a in wanted if a is not None]
 
     def _batch_index(self, k: Emitter, matrix: Ix) -> tuple[Ix, ...]:
         index: list[Ix] = []
@@ -168,7 +192,7 @@ class Contraction(Kernel):
 
     def _block(
         self, k: Emitter, batch: Sequence[Ix], tiles: tuple[Ix, Ix], panels: tuple[Ix, Ix], low: Ix, high: Ix,
-        finish: Callable[..., None],
+        finish: Callable[..., None], following: Sequence[Ahead] = (),
     ) -> None:  # fmt: skip
         """All tiles of a block: a panel stays in the cache while the tiles of all rows go over it."""
         p = self.plan
@@ -183,21 +207,29 @@ class Contraction(Kernel):
                         lanes = self._vectors(width)
                         lhs = self._lhs_operand(k, batch, row, t - tiles[0], low)
                         rhs = self._rhs_operand(k, batch, column, panel - panels[0], width, low)
-                        ahead = self._foresight(k, batch, row, column, height, width)
+                        number = (panel - panels[0]) * p.tiles + t - tiles[0]
+                        ahead = self._foresight(k, batch, row, column, height, width, number, following)
                         sums = outer_tile(k, self.code, lanes, height, low, high, self._deep, lhs, rhs, ahead)
                         finish(k, batch, row, column, width, sums)
 
     def _foresight(
-        self, k: Emitter, batch: Sequence[Ix], row: Ix, column: Ix, height: int, width: int
-    ) -> tuple[int, Callable[[Ix], None]] | None:
-        """Ask for what the body will read and write at this tile, so that it is there when the sums are done.
+        self, k: Emitter, batch: Sequence[Ix], row: Ix, column: Ix, height: int, width: int, number: Ix,
+        following: Sequence[Ahead],
+    ) -> tuple[int, Callable[[Ix], None]] | None:  # fmt: skip
+        """Ask for what the body will read and write at this tile, so that it is there when the sums are done, and for
+        a share of the operands' parts that follow.
 
         It is asked for row by row, between parts of the sums: there is room for some lines at a time on their way.
+
+        Args:
+            number: how many tiles of this unit came before this one.
         """
         views = [*self.body.reads.values(), *(v for vs in self.body.writes.values() for v in vs)]
         rows, columns = (-1, -2) if self.turned else (-2, -1)
-        views = [v for v in dict.fromkeys(views) if v.strides[columns] == 1 and v.strides[rows]]
-        if self._in_blocks or self._deep < FORESEEN or not views:
+        long = self._deep >= FORESEEN
+        views = [v for v in dict.fromkeys(views) if long and v.strides[columns] == 1 and v.strides[rows]]
+        parts = height if long else 1
+        if self._in_blocks or not (views or following):
             return None
 
         def ask(r: Ix) -> None:
@@ -206,8 +238,10 @@ class Contraction(Kernel):
                     place = (column + j, row + r) if self.turned else (row + r, column + j)
                     at = view.at((*batch, *place))
                     k.prefetch(pointer(view.buffer), at, view.buffer.code, write=view.buffer in self.writes)
+            for part in following:
+                part.ask(k, number, r, parts)
 
-        return height, ask
+        return parts, ask
 
     def _vectors(self, width: int) -> list[int]:
         """The lanes of each vector of a panel. Vectors of 16 bytes are not masked but shorter, where the panel ends."""
