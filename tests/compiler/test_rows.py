@@ -24,7 +24,7 @@ def several(x: Any, axes: Any, keepdims: bool) -> list[Any]:
         bl.sum(x, axis=axes, keepdims=keepdims), bl.prod(bl.cos(x) * 1.1, axis=axes, keepdims=keepdims),
         bl.max(x, axis=axes, keepdims=keepdims), bl.min(-x * x, axis=axes, keepdims=keepdims),
         bl.any(x > 2.5, axis=axes, keepdims=keepdims), bl.all(x > -2.5, axis=axes, keepdims=keepdims),
-        bl.mean(bl.tanh(x), axis=axes, keepdims=keepdims), bl.exp(bl.sum(x * x, axis=axes, keepdims=keepdims) * -0.01),
+        bl.mean(bl.tanh(x), axis=axes, keepdims=keepdims), bl.exp(bl.sum(x * x, axis=axes, keepdims=keepdims) * -0.001),
         bl.sum(x > 0, axis=axes, keepdims=keepdims),
     ]  # fmt: skip
 
