@@ -17,6 +17,7 @@ from ..graph.tensor import Tensor
 from .calling import MISS, Short, form_of, written
 from .derivative import op_of, pulled_back, recorded
 from .donation import paired
+from .ends import Given
 from .epochs import Run, chunk_of, run_epochs
 from .repeating import looped
 from .signature import Call, Leaf, Parameters, parameters_of, taken_apart, thread_count
@@ -200,7 +201,8 @@ class _Specialised:
 
     def __init__(self, found: Trace, call: Call, name: str, threads: int | None) -> None:
         graph = found.graph
-        inputs = [(x.path, x.spec, x.donated) for x in call.leaves]
+        through = {e.input for e in found.ends if isinstance(e, Given)}  # a result lies there already
+        inputs = [(x.path, x.spec, x.donated and i not in through) for i, x in enumerate(call.leaves)]
         outputs = [(path, o.spec) for path, o in zip(found.paths, graph.outputs, strict=True)]
         self.trace = found
         self.plan = build(graph, threads=threads, donated=paired(inputs, outputs), name=name)

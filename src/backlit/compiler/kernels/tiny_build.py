@@ -101,7 +101,7 @@ class Builder:
         if isinstance(x, Memory):
             return x
         base = x.refs[0].base
-        if isinstance(base, Loaded) and not base.place.terms and x.refs == base.elements:
+        if isinstance(base, Loaded) and not base.moves and x.refs == base.elements:
             view = base.view.reshaped(x.shape)
             if view is not None:
                 return Memory(view, base.fixed)
@@ -354,7 +354,7 @@ def scan(b: Builder, node: Node, args: list[Any]) -> tuple[Any, ...]:
     for view, unchanged in arrays:
         row = view._replace(shape=view.shape[1:], strides=view.strides[1:])
         b.check(row.shape, row.buffer.code)
-        part = Loaded(Memory(row, unchanged))
+        part = Loaded(Memory(row, unchanged), moves=True)
         loop.slices.append((part, view.strides[0]))
         inputs.append(b.add(part, row.shape))
     ends = [b.elements(o) for o in b.build(body, inputs)]

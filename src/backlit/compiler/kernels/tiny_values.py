@@ -104,10 +104,11 @@ class Memory(NamedTuple):
 
 
 class Loaded(Base):
-    """An array in memory, or in each step of a loop a slice of one, read when its turn comes."""
+    """An array in memory, or (`moves`) in each step of a loop a slice of one, read when its turn comes."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, moves: bool = False) -> None:
         self.view, self.fixed = memory
+        self.moves = moves
         #: What the step of the loop adds to the place in memory.
         self.place: Ix = Ix(0)
         super().__init__(self.view.buffer.code, int(np.prod(self.view.shape, dtype=int)))

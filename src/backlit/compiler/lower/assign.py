@@ -122,7 +122,7 @@ class Assignments:
                 split = place.reshaped(source.shape)
                 assert split is not None
                 place = split
-            if source.buffer in targets and source.buffer is not place.buffer:
+            if source.buffer in targets:
                 aside = Buffer(region.context.names.unique("aside"), source.buffer.code, max(1, prod(source.shape)))
                 whole = View.whole(aside, source.shape)
                 yield region.copy(node, source, whole)

@@ -71,7 +71,8 @@ class Region:
         if fits(small, self.target):
             self.steps: list[Step] = [self._tiny(small, few, wanted)]
             return
-        plain = {o for o, place in zip(self.graph.outputs, wanted, strict=True) if place is not None}
+        pairs = zip(self.graph.outputs, wanted, strict=True)
+        plain = {o for o, place in pairs if place is not None and isinstance(o, Node)}
         self.storage = Storage(self.graph, context.names, given, context.target, plain)
         self.grouping = Grouping(self.graph, self.storage)
         self.kept = Kept(self.graph, self.storage, self.grouping, wanted)
