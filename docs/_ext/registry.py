@@ -32,6 +32,15 @@ MODULES = {
 }
 SETTINGS = ("no_grad", "enable_grad", "settings")
 
+#: What `bl.compile` returns and hands out, by module.
+COMPILED = {
+    "modes.compile": ("compile", "Compiled"),
+    "modes.epochs": ("Run",),
+    "modes.interrupts": ("Interrupted",),
+    "compiler.native_plan": ("NativePlan",),
+    "compiler.report": ("Report", "Row"),
+}
+
 Entry = tuple[str, Any]
 
 
@@ -70,6 +79,14 @@ def exports(module: ModuleType) -> list[Entry]:
         (f"{module.__name__}.{n}", m) for n, m in members
         if (inspect.isclass(m) or inspect.isroutine(m)) and str(getattr(m, "__module__", "")).startswith("backlit")
     ]  # fmt: skip
+
+
+def _compiled() -> Iterator[Entry]:
+    """`bl.compile` and the classes behind it, as entries."""
+    for module, names in COMPILED.items():
+        found = importlib.import_module(f"backlit.{module}")
+        for name in names:
+            yield ("backlit.compile" if name == "compile" else f"backlit.{module}.{name}"), getattr(found, name)
 
 
 # --- how one is written ----------------------------------------------------------------------------
@@ -260,6 +277,7 @@ def write(app: Any) -> None:
     found = families()
     for key in sorted(found, key=lambda k: (not k.startswith("autodiff"), k)):
         chapters[key] = (found[key][0], "", found[key][1])
+    chapters["compile"] = ("Compiled functions", "Functions as machine code, and what can be seen of it.", list(_compiled()))
     chapters["settings"] = ("Settings and recording", "", [(f"backlit.{n}", getattr(bl, n)) for n in SETTINGS])
     for name, title in MODULES.items():
         module = getattr(bl, name.removeprefix("backlit."), None) or importlib.import_module(name)

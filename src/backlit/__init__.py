@@ -1,7 +1,7 @@
 """Backlit: backpropagation you can see through.
 
 Automatic differentiation and neural networks on one computational graph, run eagerly
-(`bl.Tensor`, `backward()`, `bl.grad`) or as a static graph (`bl.static`).
+(`bl.Tensor`, `backward()`, `bl.grad`), as a static graph (`bl.static`), or compiled to machine code (`bl.compile`).
 
 >>> import backlit as bl
 >>> x = bl.tensor(3.0, requires_grad=True)
@@ -30,7 +30,7 @@ from .base.errors import GraphError as GraphError
 from .base.errors import ShapeError as ShapeError
 from .graph.tensor import Tensor as Tensor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 globals().update(_namespace.build())
 

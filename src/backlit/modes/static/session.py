@@ -88,7 +88,10 @@ class Session:
         kept.update(checked)
 
     def plan(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> str:
-        """The program that `run` with these arguments runs: one line of Python for each op, in order."""
+        """What `run` with these arguments computes, as a program: one line of Python for each op, in order.
+
+        Where there is LLVM, machine code made of it runs in its place.
+        """
         self._open("plan")
         nodes = tuple(self._all_fetched(fetches))
         recipe = self._recipes.setdefault(nodes, _Recipe(nodes, self._threads))
