@@ -96,9 +96,18 @@ class Report(NamedTuple):
         axes.barh(places, least, color="#2f6db5", height=0.45, label="least time the machine needs")
         axes.set_yticks(places, names, fontsize=8)
         axes.invert_yaxis()
-        axes.set_xlabel("microseconds")
-        axes.set_title(f"{self.name}: {_time(self.seconds)}", fontsize=10)
-        axes.legend(frameon=False, fontsize=8)
+        longest = max([r.seconds for r in self.rows], default=0.0) * 1e6
+        for place, r in zip(places, self.rows, strict=True):
+            text = f"{_time(r.seconds)}, {100 * r.share:.0f} %" + (f", {r.threads} threads" if r.threads > 1 else "")
+            axes.text(r.seconds * 1e6 + 0.01 * longest, place, text, va="center", fontsize=7, color="#555555")
+        axes.set_xlim(0, 1.3 * longest or 1.0)
+        axes.set_xlabel("microseconds; beside the bars the share of what the machine can do")
+        axes.set_title(
+            f"{self.name}: {_time(self.seconds)} on {self.threads} thread(s), arena {_bytes(self.peak)}\n"
+            f"machine: {self.limits.flops / 1e9:.0f} GFLOP/s, {self.limits.bandwidth / 1e9:.0f} GB/s",
+            fontsize=9,
+        )
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path)
 
