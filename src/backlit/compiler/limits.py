@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 from ..runtime import native, pool
-from ..runtime.host import Host
+from ..runtime.host import Host, physical_cores
 from ..runtime.memory import aligned, data_pointer
 from .codegen.emitter import Emitter
 from .codegen.module import module
@@ -33,7 +33,10 @@ _BYTES = 1 << 26
 
 @cache
 def limits(host: Host, target: Target, threads: int) -> Limits:
-    """Measure the limits; takes some tenths of a second, once for each number of threads."""
+    """Measure the limits; takes some tenths of a second, once for each number of threads.
+
+    Arithmetic is measured on one core and counted for as many as there are, so that a busy machine does not seem slow.
+    """
     k = Emitter("arithmetic", ["x"], target)
     lanes = target.lanes("f4")
     count = min(target.vector_registers - 4, 16)
@@ -44,7 +47,7 @@ def limits(host: Host, target: Target, threads: int) -> Limits:
             s.set(k.fma(factor, factor, s.get()))
     for i, s in enumerate(sums):
         k.store("%x", Ix.of(k.tid) * (count * lanes) + i * lanes, s.get())
-    arithmetic = _seconds(k, host, target, threads, (threads + 1) * count * lanes * 4)
+    arithmetic = _seconds(k, host, target, 1, 2 * count * lanes * 4)
     k = Emitter("movement", ["x"], target)
     each = _BYTES // 8 // threads // (4 * lanes) * (4 * lanes)
     start = Ix.of(k.tid) * (2 * each)
@@ -53,7 +56,8 @@ def limits(host: Host, target: Target, threads: int) -> Limits:
             at = start + i + j * lanes
             k.store("%x", at + each, k.load("%x", at, "f4", lanes) + 1.0, stream=True)
     movement = _seconds(k, host, target, threads, _BYTES)
-    return Limits(2.0 * threads * _ROUNDS * count * lanes / arithmetic, 8.0 * each * threads / movement)
+    cores = min(threads, physical_cores())
+    return Limits(2.0 * cores * _ROUNDS * count * lanes / arithmetic, 8.0 * each * threads / movement)
 
 
 def _seconds(k: Emitter, host: Host, target: Target, threads: int, size: int) -> float:
