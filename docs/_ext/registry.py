@@ -277,7 +277,7 @@ def write(app: Any) -> None:
     found = families()
     for key in sorted(found, key=lambda k: (not k.startswith("autodiff"), k)):
         chapters[key] = (found[key][0], "", found[key][1])
-    chapters["compile"] = ("Compiled functions", "Functions as machine code, and what can be seen of it.", list(_compiled()))
+    chapters["compile"] = ("Compiled functions", "Functions as machine code, and how to read it.", list(_compiled()))
     chapters["settings"] = ("Settings and recording", "", [(f"backlit.{n}", getattr(bl, n)) for n in SETTINGS])
     for name, title in MODULES.items():
         module = getattr(bl, name.removeprefix("backlit."), None) or importlib.import_module(name)
