@@ -138,13 +138,23 @@ def test_a_long_sum_is_as_accurate_as_pairwise_summation():
     total = bl.compile(lambda x: bl.sum(x))
     rows = bl.compile(lambda x: bl.sum(x, axis=1))
     columns = bl.compile(lambda x: bl.sum(x, axis=0))
-    for x in (rng.random(10_000_019, "f4"), rng.random(10_000_019, "f4") * 1e-3 + 1):
+    same = np.full(10_000_019, 0.1, "f4")  # each addition errs to the same side
+    for x in (rng.random(10_000_019, "f4"), rng.random(10_000_019, "f4") * 1e-3 + 1, same):
         exact = fsum(x.astype("f8"))
         ours, numpy = (abs(float(s) - exact) for s in (total(x).numpy(), np.sum(x)))
         assert ours <= max(numpy, 4 * np.finfo("f4").eps * exact / 2), (ours, numpy)
         wide = x[:9_999_990].reshape(3, -1)
         for found, axis, laid in ((rows(wide), 1, wide), (columns(wide.T), 0, wide.T)):
             assert_sum(found.numpy(), laid, axis, ulps=2)
+
+
+@pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
+def test_what_is_kept_of_rounding_does_not_spoil_infinities(special):
+    """A long sum keeps what rounding loses; at infinity that is no number, and must not enter the sum."""
+    x = np.ones((3, 100_000), "f4")
+    x[1, 5] = special
+    check(lambda x: [bl.sum(x), bl.sum(x, axis=0), bl.sum(x, axis=1), bl.sum(x.mT, axis=0), bl.sum(-x)], [x])
+    check(lambda x: bl.sum(x), [np.full(100_000, -0.0, "f4")])
 
 
 def test_a_long_product_of_reductions_at_once():

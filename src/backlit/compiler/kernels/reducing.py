@@ -109,11 +109,21 @@ def result(k: Emitter, node: Node, state: Sequence[Val]) -> Val:
 
 
 class Accumulator:
-    """A reduction under way in variables, several of them side by side so that one need not wait for the other."""
+    """A reduction under way in variables, several of them side by side so that one need not wait for the other.
 
-    def __init__(self, k: Emitter, node: Node, code: str, lanes: int, ways: int) -> None:
+    Args:
+        node: the reduction.
+        code: the dtype of what it takes in.
+        ways: how many variables.
+        absorbs: will it take in others?
+    """
+
+    def __init__(self, k: Emitter, node: Node, code: str, lanes: int, ways: int, absorbs: bool = False) -> None:
         self.k, self.node, self.lanes = k, node, lanes
         self.ways = [[k.var(v) for v in start(k, node, code, lanes)] for _ in range(ways)]
+        floats = node.op.name == "sum" and code[0] == "f"
+        #: Of each way what rounding has lost when others were absorbed, in sums of floats that absorb others.
+        self._lost = [k.var(k.const(0, code, lanes)) for _ in range(ways if absorbs and floats else 0)]
 
     def add(self, way: int, x: Val, place: Val | None = None, mask: Val | None = None) -> None:
         """Take in a vector; lanes outside `mask` count for nothing."""
@@ -127,14 +137,29 @@ class Accumulator:
             variable.set(v)
 
     def absorb(self, inner: Accumulator) -> None:
-        """Take in what another has gathered, and let it start again."""
+        """Take in what another has gathered, and let it start again. Of sums, what rounding loses is kept beside."""
         k = self.k
+        if self._lost:
+            self._compensated(inner)
+            return
         for own, other in zip(self.ways, inner.ways, strict=True):
             joined = merge(k, self.node, [v.get() for v in own], [v.get() for v in other])
             fresh = start(k, self.node, own[0].code, self.lanes)
             for a, b, value, first in zip(own, other, joined, fresh, strict=True):
                 a.set(value)
                 b.set(first)
+
+    def _compensated(self, inner: Accumulator) -> None:
+        """The sums of `inner` added by Kahan's method ("Further remarks on reducing truncation errors", 1965)."""
+        k = self.k
+        for (own,), (other,), lost in zip(self.ways, inner.ways, self._lost, strict=True):
+            before = own.get()
+            term = other.get() - lost.get()
+            after = before + term
+            error = (after - before) - term
+            lost.set(k.select(k.equal(error, error), error, 0))  # at infinity it is no number
+            own.set(after)
+            other.set(start(k, self.node, own.code, self.lanes)[0])
 
     def total(self) -> State:
         """The ways merged; the lanes still apart."""

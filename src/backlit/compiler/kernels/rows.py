@@ -44,8 +44,9 @@ HEAVY, WIDE = 32, 4
 #: A row of at most as many vectors stays in registers (or is spilled to the stack, which costs little).
 RESIDENT = 16
 
-#: As many values are added one by one; then the sum is put away and another begun, so that errors stay small.
-RUN = 256
+#: As many values are added one by one; then the sum is put away and another begun, so that errors stay small: no larger
+#: than in NumPy's pairwise sums, which begin with as many.
+RUN = 16
 
 Place = Any
 
@@ -388,7 +389,7 @@ class Rows(Kernel):
         lanes = self.lanes
         inner = {r: Accumulator(k, r, self._taken(r), lanes, self.unroll) for r in reductions}
         long = prod(self.space.sizes[i] for i in self.space.reduced) > 2 * RUN * lanes * self.unroll
-        outer = {r: Accumulator(k, r, self._taken(r), lanes, self.unroll) for r in reductions} if long else {}
+        outer = {r: Accumulator(k, r, self._taken(r), lanes, self.unroll, long) for r in reductions} if long else {}
 
         def walk(axes: Sequence[int], at: dict[int, Any]) -> None:
             if axes:
@@ -445,7 +446,7 @@ class Rows(Kernel):
         long = prod(self.space.sizes[i] for i in axes) > 2 * RUN * ways
         sums = [{r: Accumulator(k, r, self._taken(r), self.lanes, ways) for r in self.reductions} for _ in places]
         totals = (
-            [{r: Accumulator(k, r, self._taken(r), self.lanes, ways) for r in self.reductions} for _ in places]
+            [{r: Accumulator(k, r, self._taken(r), self.lanes, ways, long) for r in self.reductions} for _ in places]
             if long
             else []
         )
