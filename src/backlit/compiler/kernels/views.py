@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -90,6 +91,26 @@ class View(NamedTuple):
     def over(self, shape: Sequence[int], extent: Sequence[int]) -> View | None:
         """Broadcast to `shape`, seen in the form `extent` (as many elements); None where no strides express it."""
         return self.broadcast(shape).reshaped(extent)
+
+    def carried(self, seen: View, own: View) -> View | None:
+        """This view, of the shape of `seen`, as an array of the shape of `own`, where those show the same elements.
+
+        Element i of `own` is some element j of `seen`; the result has at i what this view has at j. None where `seen`
+        and `own` do not show the same elements, each once and without gaps, or where no strides express it.
+        """
+        size = prod(own.shape)
+        if (seen.buffer, seen.offset, prod(seen.shape)) != (own.buffer, own.offset, size) or not size:
+            return None
+        axes = [[(n, s) for n, s in zip(v.shape, v.strides, strict=True) if n != 1] for v in (seen, own)]
+        cuts = sorted({s for pairs in axes for _, s in pairs} | {1, size}, reverse=True)
+        if cuts[-1] < 1 or any(a % b for a, b in pairwise(cuts)) or any(n * s not in cuts for x in axes for n, s in x):
+            return None
+        factors = {low: high // low for high, low in pairwise(cuts)}  # by their strides: the finer axes of both
+        first, second = ([low for n, s in pairs for low in cuts[1:] if s <= low < n * s] for pairs in axes)
+        fine = self.reshaped([factors[low] for low in first])
+        if fine is None or sorted(first) != sorted(factors) or sorted(second) != sorted(factors):
+            return None
+        return fine.permuted([first.index(low) for low in second]).reshaped(own.shape)
 
     @property
     def is_contiguous(self) -> bool:

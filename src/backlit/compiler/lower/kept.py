@@ -52,9 +52,9 @@ class Kept:
             for x, place in zip(node.inputs or (), places(node, self.storage.views[node]), strict=True):
                 if isinstance(x, Node) and x in inputs and x not in seen:
                     seen.add(x)
-                    own = place.reshaped(self.storage.views[self.storage.root(x)].shape)
-                    assert own is not None
-                    self.extra.setdefault(self.storage.root(x), []).append(own)
+                    laid = self._carried(x, place)
+                    assert laid is not None
+                    self.extra.setdefault(self.storage.root(x), []).append(laid)
         self._prune()
 
     def _readers(self) -> Iterator[tuple[Node, Node, Group]]:
@@ -79,11 +79,14 @@ class Kept:
             return False
         if group.anchor is not None and group.axes[source] != group.all_axes:
             return False
-        seen, own = self.storage.views[x], self.storage.views[source]
-        if prod(x.shape) != prod(source.shape) or seen.reshaped(own.shape) != own:
-            return False
-        laid = place.reshaped(own.shape)
+        laid = self._carried(x, place)
         return laid is not None and laid.reshaped(group.extent(group.axes[source])) is not None
+
+    def _carried(self, x: Node, place: View) -> View | None:
+        """A place for a node, as one for the node whose memory it shows, if it shows all of it."""
+        seen, own = self.storage.views[x], self.storage.views[self.storage.root(x)]
+        laid = place.reshaped(seen.shape)
+        return None if laid is None else laid.carried(seen, own)
 
     # --- computed again ----------------------------------------------------------------------------
 
@@ -96,7 +99,8 @@ class Kept:
         for v in self.graph.nodes:
             if v not in self.nodes or v in held or v not in used:
                 continue
-            chain = self._cheap_chain(v, {group for _, _, group in used[v]})
+            users = {group for _, _, group in used[v]}
+            chain = self._cheap_chain(v, users) or self._cheap_chain(v, users, narrow=True)
             if chain and all(self._can_repeat(chain, node, x, group) for node, x, group in used[v]):
                 for node, _, group in used[v]:
                     new = [m for m in chain if m not in group.axes]
@@ -106,10 +110,11 @@ class Kept:
                 self.nodes.discard(v)
                 self.nodes |= self._small
 
-    def _cheap_chain(self, v: Node, users: set[Group]) -> list[Node]:
+    def _cheap_chain(self, v: Node, users: set[Group], narrow: bool = False) -> list[Node]:
         """The nodes that compute `v` from one or two arrays in memory (and small ones), if few and cheap; else none.
 
-        What is large and to be overwritten by another kernel than the users' is not read again later.
+        What is large and to be overwritten by another kernel than the users' is not read again later. With `narrow`,
+        what is not in memory but has a smaller dtype than what is made of it, a mask say, is kept instead of that.
         """
         chain: set[Node] = set()
         wide: set[Node] = set()
@@ -122,7 +127,7 @@ class Kept:
             chain.add(node)
             for x in node.parents:
                 if not self._in_memory(x):
-                    if self._is_small_beside(x, v):
+                    if self._is_small_beside(x, v) or (narrow and self._is_narrow_beside(x, node)):
                         self._small.add(self.storage.root(x))
                     elif x not in chain:
                         todo.append(x)
@@ -143,6 +148,14 @@ class Kept:
             and prod(root.shape) * SMALL <= prod(v.shape)
         )  # fmt: skip
 
+    def _is_narrow_beside(self, x: Node, node: Node) -> bool:
+        """Does keeping `x` take less memory than keeping the `node` that is made of it?"""
+        group = self.grouping.of.get(x)
+        return (
+            node.op.name == "astype" and x.dtype.itemsize < node.dtype.itemsize
+            and group is not None and not group.alone and group.axes[x] == group.all_axes
+        )  # fmt: skip
+
     def _in_memory(self, x: Node) -> bool:
         root = self.storage.root(x)
         return root in self.nodes or root.op is LEAF or root in self.graph.inputs
@@ -150,7 +163,7 @@ class Kept:
     def _can_repeat(self, chain: Sequence[Node], node: Node, x: Node, group: Group) -> bool:
         """Can a group that reads the last of a chain of nodes compute the chain itself, at the index of its reader?"""
         v = chain[-1]
-        if x is not v or group.alone or node is group.anchor or node is group.twin:
+        if x is not v or group.alone or node is group.anchor or node in group.twins:
             return False
         axes = group.all_axes if node.op.name in REDUCTIONS else group.axes[node]
         extent = group.extent(axes)
