@@ -22,6 +22,7 @@ from .passes.fold import fold
 from .passes.hoist import hoist
 from .passes.join import join_pads
 from .passes.merge import merge_scans
+from .passes.pools import mask_early
 from .passes.rewrite import BODIES, Pass
 from .passes.simplify import simplify
 
@@ -38,6 +39,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("hoist", hoist),
     ("unroll counters", unroll_counters),
     ("batch matmuls", batch_matmuls),
+    ("mask early", mask_early),
     ("simplify again", simplify),
     ("cse again", cse),
     ("dce again", dce),

@@ -156,9 +156,9 @@ def _number(tap: Sequence[Any], axes: Sequence[Axis], window: Sequence[int]) -> 
 
 
 class PoolForward(Pool):
-    """`pool_max`, `pool_argmax` (or both of one input: a pair of nodes), `pool_sum` and `pool_pick`.
+    """`pool_max`, `pool_argmax` and what is picked there (or several of these, of one input), `pool_sum`, `pool_pick`.
 
-    Operands x (N, C, *size), for `pool_pick` also the numbers of the taps (N, C, *out); the body goes over the latter.
+    Operands x (N, C, *size), for `pool_pick` alone also the numbers of the taps (N, C, *out); the body goes over these.
     The batch axis may be split into (N / L, L): then L samples lie in the lanes.
     """
 
@@ -180,9 +180,10 @@ class PoolForward(Pool):
     def _one(self, k: Emitter, axes: tuple[Axis, ...], spot: Spot) -> None:
         x, code, lanes, kinds = self.operands[0], self.operands[0].buffer.code, spot.lanes, self.kinds
         total = k.var(k.const(0, code, lanes))
-        best = Best(k, k.const(lowest(code), code, lanes), "pool_argmax" in kinds, self.stops_at_nan)
+        picks = "pool_pick" in kinds and len(self.operands) == 1
+        best = Best(k, k.const(lowest(code), code, lanes), "pool_argmax" in kinds, self.stops_at_nan, picks)
         row = self.axis == "row"
-        picked = self._read(k, self.operands[1], spot, spot.q) if "pool_pick" in kinds else None
+        which = self._read(k, self.operands[1], spot, spot.q) if len(self.operands) > 1 else None
         with _each_tap(k, axes, spot.q, row) as found:
             for tap in found:
                 places = [a.place(at, t) for a, at, t in zip(axes, spot.q, tap, strict=True)]
@@ -193,17 +194,19 @@ class PoolForward(Pool):
                 else:
                     seen = self._read(k, x, spot, places)
                 number = k.spread(k.cast(k.index(_number(tap, axes, self.window)), "i4"), "i4", lanes)
-                if "pool_pick" in kinds or "pool_sum" in kinds:
-                    hit = inside if picked is None else k.equal(picked, number)
-                    if picked is not None and inside is not None:
-                        hit = k.equal(picked, number) & inside
+                if which is not None or "pool_sum" in kinds:
+                    hit = inside
+                    if which is not None:
+                        there = k.equal(k.cast(which, "i4"), number)
+                        hit = there if inside is None else there & inside
                     zero = k.const(0, code, lanes)
                     total.set(total.get() + (seen if hit is None else k.select(hit, seen, zero)))
                 else:
                     best.meet(
                         seen if inside is None else k.select(inside, seen, k.const(lowest(code), code, lanes)), number
                     )
-        found = {"pool_max": best.value, "pool_argmax": best.number, "pool_sum": total, "pool_pick": total}
+        found = {"pool_max": best.value, "pool_argmax": best.number, "pool_sum": total}
+        found["pool_pick"] = best.picked or total
         given = {node: var.get() for name, node in kinds.items() if (var := found[name]) is not None}
         self._write(k, given, spot, spot.q)
 
@@ -248,7 +251,7 @@ class PoolBackward(Pool):
                     read = lambda view, places=places: self._read(k, view, spot, places)
                 seen = read(g)
                 if which is not None:
-                    hit = k.equal(read(which), number)
+                    hit = k.equal(k.cast(read(which), "i4"), number)
                     seen = k.select(hit if inside is None else hit & inside, seen, zero)
                 total.set(total.get() + seen)
         self._write(k, {self.node: total.get()}, spot, [a.made(at) for a, at in zip(axes, spot.q, strict=True)])

@@ -30,12 +30,14 @@ class Best:
         first: what it begins with, whose number is 0.
         numbered: are numbers wanted?
         stops: is the number of the first NaN wanted? Otherwise NaNs do not count for the number.
+        picks: is the value wanted that was met with the number? That is the maximum but for NaNs.
     """
 
-    def __init__(self, k: Emitter, first: Val, numbered: bool, stops: bool) -> None:
+    def __init__(self, k: Emitter, first: Val, numbered: bool, stops: bool, picks: bool = False) -> None:
         self.k, self.stops = k, stops and first.code[0] == "f"
         self.value = k.var(first)
-        self.number = k.var(k.const(0, "i4", first.lanes)) if numbered else None
+        self.number = k.var(k.const(0, "i4", first.lanes)) if numbered or picks else None
+        self.picked = k.var(first) if picks else None
 
     def meet(self, seen: Val, number: Val) -> None:
         """Compare one more value."""
@@ -45,4 +47,6 @@ class Best:
             if self.stops:
                 rise = rise | (k.is_nan(seen) & ~k.is_nan(now))
             self.number.set(k.select(rise, number, self.number.get()))
+            if self.picked is not None:
+                self.picked.set(k.select(rise | k.equal(number, 0), seen, self.picked.get()))
         self.value.set(k.maximum(now, seen))

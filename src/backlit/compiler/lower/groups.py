@@ -38,7 +38,7 @@ class Group:
         shown: for each view node (reshape, broadcast) between members, the member whose value it is.
         reduced: the axes that the group's reductions sum over; None where it has none.
         anchor: the product, convolution or pooling that the group is the epilogue of, if any.
-        twin: a pooling's maxima or their places, which the anchor's kernel computes too.
+        twins: more of a pooling's maxima, their places and what is picked there: the anchor's kernel computes them too.
         alone: nothing can join.
         before: the numbers of the groups that must run before this one, as bits.
     """
@@ -50,7 +50,7 @@ class Group:
         self.shown: dict[Node, Node] = {}
         self.reduced: frozenset[int] | None = None
         self.anchor: Node | None = None
-        self.twin: Node | None = None
+        self.twins: list[Node] = []
         self.alone = False
         self.before = 0
 
@@ -105,19 +105,24 @@ class Grouping:
             elif group.anchor is None:
                 group.anchor = node
             else:
-                group.twin = node
+                group.twins.append(node)
         self._enter(group, node)
 
     def _twin(self, node: Node) -> Group | None:
-        """For the places of the maxima of a pooling, the group that computes the maxima themselves."""
-        if node.op.name not in ("pool_max", "pool_argmax"):
+        """For maxima of windows, their places, or what is picked there, the group that computes another of these."""
+        picks = node.op.name == "pool_pick" and not any(map(any, node.params["padding"]))
+        if not picks and node.op.name not in ("pool_max", "pool_argmax"):
             return None
+        x, *which = node.parents
         for group in self.groups:
             other = group.anchor
-            if other is None or group.twin is not None or other.op.name not in ("pool_max", "pool_argmax"):
+            if other is None or other.op.name not in ("pool_max", "pool_argmax") or next(other.parents) is not x:
                 continue
-            alike = other.op is not node.op and other.inputs == node.inputs and other.params == node.params
-            if alike and self.storage.views[other].shape == self.storage.views[node].shape:
+            if other.params != node.params or node.op in (n.op for n in (other, *group.twins)):
+                continue
+            if any(self.of.get(w) is not group or w.op.name != "pool_argmax" for w in which):
+                continue
+            if self.storage.views[other].shape == self.storage.views[node].shape:
                 group.axes[node] = group.all_axes
                 return group
         return None

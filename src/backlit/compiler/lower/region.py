@@ -60,13 +60,13 @@ class Region:
 
     Attributes:
         steps: what computes it.
-        parts: for each group of nodes the first of its steps, the one after its last, and the nodes.
+        parts: for each group of nodes the first of its steps, the one after its last, and the group.
     """
 
     def __init__(self, context: Context, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> None:
         self.context, self.graph = context, _with_constants(graph)
         self.target = context.target
-        self.parts: list[tuple[int, int, list[Node]]] = []
+        self.parts: list[tuple[int, int, Group]] = []
         small, few = _with_used_inputs(graph, given)
         if fits(small, self.target):
             self.steps: list[Step] = [self._tiny(small, few, wanted)]
@@ -84,7 +84,7 @@ class Region:
         for group in ordered(self.grouping, self.storage, self.kept.nodes):
             first = len(self.steps)
             self.steps += self._lowered(group)
-            self.parts.append((first, len(self.steps), group.nodes))
+            self.parts.append((first, len(self.steps), group))
         self.steps += [Run(k) for k in self.assignments.copies(self)]
 
     def _tiny(self, graph: Graph, given: Sequence[View], wanted: Sequence[View | None]) -> Run:
@@ -124,9 +124,9 @@ class Region:
         indexed = lower_indexing(self, first)
         return [Run(k) for k in indexed] if indexed is not None else [self._called(first)]
 
-    def holds(self, node: Node) -> bool:
-        """Is the value of a node in memory of its own once its kernel has run?"""
-        return node in self.kept.nodes or self.grouping.of[node].alone
+    def holds(self, group: Group, node: Node) -> bool:
+        """Does a group leave the value of a node in memory of its own?"""
+        return self.grouping.of[node] is group and (node in self.kept.nodes or group.alone)
 
     def _is_needed(self, node: Node, group: Group) -> bool:
         return group.alone or node in self.kept.nodes or node in self.kept.extra
@@ -135,7 +135,7 @@ class Region:
         """What a group reads and writes, over its index space; what does not lie evenly in it is copied first."""
         reads: dict[Node, View] = {}
         for node in group.nodes:
-            if node is group.anchor or node is group.twin:
+            if node is group.anchor or node in group.twins:
                 continue
             extent = group.extent(group.axes[node])
             shape: Sequence[int] = node.shape
@@ -179,7 +179,7 @@ class Region:
         assert node is not None
         copies: list[Kernel] = []
         reads, writes = self._body(group, copies)
-        own = [n for n in (node, group.twin) if n is not None]
+        own = [node, *group.twins]
         body = Body([n for n in group.nodes if n not in own], reads, writes, group.shown)
         if node.op.name == "matmul":
             kernels = [self._product(group, node, body)]
