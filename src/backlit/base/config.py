@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import ArgumentError
+
+#: When the library was loaded, in seconds: source files that were changed later are not those that run.
+LOADED = time.time()
 
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 

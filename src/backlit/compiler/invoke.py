@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime import pool
 from ..runtime.memory import aligned, data_pointer
+from ..runtime.native import Loaded
 from .kernels.views import Buffer, View
 
 
@@ -37,6 +39,7 @@ class Entry:
         table: the pointers.
         inputs, outputs: (place in the table, number of the input or output).
         threads: how many threads run it.
+        held: what must live as long.
     """
 
     def __init__(self, run: Callable[[int], None], size: int, threads: int) -> None:
@@ -44,17 +47,48 @@ class Entry:
         self.table = np.zeros(size, np.uintp)
         self.inputs: list[tuple[int, int]] = []
         self.outputs: list[tuple[int, int]] = []
+        self.held: list[Any] = []
+
+
+#: What a native function is given in one place: ("input", its number), ("output", its number), ("constant", an array),
+#: or ("status", 0), where it notes that an index was out of range.
+Pointer = tuple[str, Any]
+
+
+def entered(loaded: Loaded, threads: int, pointers: Sequence[Pointer], status: np.ndarray[Any, Any]) -> Entry:
+    """The way into loaded code, its table filled with what stays the same.
+
+    Args:
+        loaded: code with a function `entry`.
+        threads: how many run it.
+        pointers: what it is given, after the arena and the private memory.
+        status: an array of one int64.
+    """
+    address = loaded.address("entry")
+    run = pool.direct(address) if threads == 1 else lambda table: pool.run(address, table, threads)
+    entry = Entry(run, 2 + len(pointers), threads)
+    entry.held.append(loaded)
+    for slot, (kind, what) in enumerate(pointers, 2):
+        if kind == "input":
+            entry.inputs.append((slot, what))
+        elif kind == "output":
+            entry.outputs.append((slot, what))
+        else:
+            array = status if kind == "status" else what
+            entry.held.append(array)
+            entry.table[slot] = data_pointer(array)
+    return entry
 
 
 def written(
     program: Sequence[Any], inputs: Sequence[View], outputs: Sequence[View | None], constants: Sequence[Any],
-    donated: dict[int, int], compute: Callable[[Any, Sequence[Any], Sequence[Any]], None],
+    donated: dict[int, int], compute: Callable[[Any, Sequence[Any], Sequence[Any]], None] | None,
     after: Callable[[], None] | None, lock: Any,
 ) -> Callable[[Sequence[Any]], list[Any]]:  # fmt: skip
     """The function from input values to output values.
 
     Args:
-        program: entries, and steps that `compute(step, inputs, outputs)` does.
+        program: entries, and steps that `compute(step, inputs, outputs)` does (None where there are no such steps).
         inputs, outputs: the views of arguments and results; None for a result that is a constant.
         constants: what such results are.
         donated: output number -> number of the input in whose memory it is.
@@ -62,7 +96,7 @@ def written(
     """
     names: dict[str, Any] = {
         "ndarray": np.ndarray, "contiguous": np.ascontiguousarray, "pointer": data_pointer, "count": sys.getrefcount,
-        "compute": compute, "acquire": lock.acquire, "release": lock.release, "after": after,
+        "compute": compute, "acquire": lock.acquire, "release": lock.release, "after": after, "held": program,
     }  # fmt: skip
     head: list[str] = []
     body: list[str] = []

@@ -15,7 +15,7 @@ from ..base.errors import BacklitError, IndexRangeError
 from ..graph.graph import Graph
 from ..graph.infer import explain_failure
 from ..graph.node import Node
-from ..runtime import native, pool
+from ..runtime import native
 from ..runtime.host import Host
 from ..runtime.memory import aligned, data_pointer
 from . import pipeline
@@ -23,7 +23,7 @@ from .codegen.values import code_of
 from .codegen.writer import Target
 from .debug import Debug
 from .driver import Code, Driver
-from .invoke import Entry, written
+from .invoke import Entry, Pointer, entered, written
 from .kernels.views import Buffer, View
 from .lower.region import Context, Region
 from .lower.steps import Call, Step, kernels
@@ -94,7 +94,7 @@ class NativePlan:
             if run:
                 self._codes.append(Driver(run, self.arena, self.host, self.target, self.threads).code())
                 self._debug.stage("code")
-                program.append(self.entry(self._codes[-1], self._held))
+                program.append(self.entry(self._codes[-1]))
                 run = []
             if step is not None:
                 program.append(step)
@@ -129,37 +129,36 @@ class NativePlan:
     def _check(self) -> None:
         """Raise the error for an index that was out of range."""
         if self._noted[0]:
-            node = self._status.nodes[int(self._noted[0]) - 1]
-            self._noted[0] = 0
-            raise IndexRangeError(
-                f"{node.label}: an index is out of range for x of shape {next(node.parents).shape}. "
-                "Call the function without compile to see which."
-            )
+            number, self._noted[0] = int(self._noted[0]), 0
+            self.refuse(number)
 
-    def entry(self, code: Code, held: list[Any]) -> Entry:
-        """Load native code, and find out which pointers it takes. What must live as long is added to `held`."""
+    def refuse(self, number: int) -> None:
+        """Raise the error for an index out of range of the node that has this number in the plan's status."""
+        node = self._status.nodes[number - 1]
+        raise IndexRangeError(
+            f"{node.label}: an index is out of range for x of shape {next(node.parents).shape}. "
+            "Call the function without compile to see which."
+        )
+
+    def entry(self, code: Code) -> Entry:
+        """The way into native code, which is loaded."""
         compiled = native.cached_object(code.ir, self.host)
         self._debug.stage("LLVM")
-        loaded = native.load(compiled, ["entry"])
-        held.append(loaded)
-        address = loaded.address("entry")
-        threads = self.threads if code.shared else 1
-        run = pool.direct(address) if threads == 1 else lambda table: pool.run(address, table, threads)
-        entry = Entry(run, 2 + len(code.slots), threads)
-        given = {v.buffer: i for i, v in enumerate(self.inputs)}
-        taken = {v.buffer: i for i, v in enumerate(self.outputs) if v is not None}
-        for slot, buffer in enumerate(code.slots, 2):
-            if buffer.kind == "status":
-                entry.table[slot] = data_pointer(self._noted)
-            elif buffer.kind == "constant":
-                value = np.asarray(buffer.value, order="C")
-                held.append(value)
-                entry.table[slot] = data_pointer(value)
-            elif buffer in given:
-                entry.inputs.append((slot, given[buffer]))
-            else:
-                entry.outputs.append((slot, taken[buffer]))
-        return entry
+        return entered(
+            native.load(compiled, ["entry"]), self.threads if code.shared else 1, self.pointers(code), self._noted
+        )
+
+    def pointers(self, code: Code) -> list[Pointer]:
+        """What native code is given, after the arena and the private memory."""
+        given = {v.buffer: ("input", i) for i, v in enumerate(self.inputs)}
+        taken = {v.buffer: ("output", i) for i, v in enumerate(self.outputs) if v is not None}
+        known: dict[Buffer, Pointer] = taken | given
+        return [
+            ("status", 0) if b.kind == "status"
+            else ("constant", np.asarray(b.value, order="C")) if b.kind == "constant"
+            else known[b]
+            for b in code.slots
+        ]  # fmt: skip
 
     def compute(self, step: Call, arrays: Sequence[Any], results: Sequence[Any], memory: Any = None) -> None:
         """Run the NumPy kernel of a node on what lies in memory."""
@@ -207,6 +206,11 @@ class NativePlan:
             return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
 
         return seen
+
+    @property
+    def code(self) -> Code | None:
+        """The native function that the whole plan is; None where NumPy computes parts of it, or all."""
+        return self._codes[0] if len(self._codes) == 1 and not any(isinstance(s, Call) for s in self.steps) else None
 
     # --- reading -----------------------------------------------------------------------------------
 

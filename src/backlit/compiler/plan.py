@@ -44,6 +44,18 @@ def build(graph: Graph, *, threads: int | None = None, donated: Mapping[int, int
     machine = host() if config.get().native else None
     if machine is None:
         return NumpyPlan(graph, name)
+    from . import image
+
+    count = default_threads() if threads is None else threads
+    key = image.key_of(graph, machine, count, donated)
+    found = image.find(key) if key is not None else None
+    if found is not None:
+        from .stored import StoredPlan
+
+        return StoredPlan(graph, machine, count, donated, name, *found)
     from .native_plan import NativePlan
 
-    return NativePlan(graph, machine, default_threads() if threads is None else threads, donated, name)
+    plan = NativePlan(graph, machine, count, donated, name)
+    if key is not None:
+        image.keep(key, plan)
+    return plan

@@ -40,7 +40,7 @@ class Stepwise:
             else:
                 code = Driver([step], plan.arena, plan.host, plan.target, plan.threads).code()
                 private = max(private, code.private)
-                entry = plan.entry(code, self._held)
+                entry = plan.entry(code)
             self.program.append(entry)
             program += [entry, (step,)]
         own = aligned(private * plan.threads + 64)
@@ -86,7 +86,7 @@ class Stepwise:
         """Nanoseconds that a call of an entry takes that does nothing."""
         plan = self.plan
         code = Driver([], plan.arena, plan.host, plan.target, plan.threads).code()
-        entry = plan.entry(code._replace(shared=threads > 1), self._held)
+        entry = plan.entry(code._replace(shared=threads > 1))
         taken = []
         for _ in range(200):
             start = perf_counter_ns()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ def bind_symbolic(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> A
             )
         else:
             sources.append(x.node)
-    node = enter(graph, op if _recording() else _cut(op), tuple(sources), params, spec)
+    node = enter(graph, op if _recording() else _cut(op, op.native), tuple(sources), params, spec)
     if op.results is None:
         return edge(node)
     picked = [edge(enter(graph, PICK, (node,), {"index": i}, s)) for i, s in enumerate(spec)]
@@ -176,7 +177,8 @@ def enter(
     return node
 
 
-def _cut(op: OpDef) -> OpDef:
+@lru_cache(1024)
+def _cut(op: OpDef, native: Any) -> OpDef:
     """The op as it stands inside `no_grad()`: the same, and no derivative passes."""
     if op.stops:
         return op
@@ -184,7 +186,7 @@ def _cut(op: OpDef) -> OpDef:
         op.name, op.eval, infer=op.infer, dtypes=op.dtypes, promotes=op.promotes, results=op.results, traits="stops",
         nondiff="it was made inside no_grad()",
     )  # fmt: skip
-    twin.family, twin.native = op.family, op.native
+    twin.family, twin.native = op.family, native
     return twin
 
 

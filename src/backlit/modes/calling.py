@@ -7,9 +7,9 @@ form apart, line by line. It returns `MISS` where anything is different, and the
 
 from __future__ import annotations
 
+import os.path
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ class _Writer:
         self.lines.append(f"return {self.result(trace.result)}")
         text = "def call(args, kwargs):\n" + "".join(f"    {line}\n" for line in self.lines)
         # As if in this folder, so that it is not taken for the user's code when a line is looked for.
-        exec(compile(text, str(Path(__file__).with_name(f"<call of {name}>")), "exec"), self.names)
+        exec(compile(text, os.path.join(os.path.dirname(__file__), f"<call of {name}>"), "exec"), self.names)
         self.function: Short = self.names["call"]
 
     def constant(self, value: Any) -> str:

@@ -45,17 +45,26 @@ def digest(*parts: str | bytes) -> str:
 
 def cached(key: str, make: Callable[[], bytes]) -> bytes:
     """The bytes kept under `key` (from `digest`); where none can be trusted, `make()`, kept from now on."""
-    place = folder()
-    if place is None:
-        return make()
-    path = os.path.join(place, key + _SUFFIX)
-    data = _read(path, key)
+    data = found(key)
     if data is None:
         data = make()
-        with suppress(OSError):
-            _write(path, key, data)
-            _trim(place)
+        keep(key, data)
     return data
+
+
+def found(key: str) -> bytes | None:
+    """The bytes kept under `key`; None where none can be trusted, or the cache is turned off."""
+    place = folder()
+    return None if place is None else _read(os.path.join(place, key + _SUFFIX), key)
+
+
+def keep(key: str, data: bytes) -> None:
+    """Keep bytes under `key`, if the folder can be written."""
+    place = folder()
+    if place is not None:
+        with suppress(OSError):
+            _write(os.path.join(place, key + _SUFFIX), key, data)
+            _trim(place)
 
 
 def folder() -> str | None:

@@ -25,7 +25,12 @@ def compile_object(ir: str, host: Host) -> bytes:
 
 def cached_object(ir: str, host: Host) -> bytes:
     """`compile_object`, or what the disk cache kept of it from this process or another."""
-    return cache.cached(cache.digest(ir, *host[:3], llvm.version()), lambda: compile_object(ir, host))
+    return cache.cached(object_key(ir, host), lambda: compile_object(ir, host))
+
+
+def object_key(ir: str, host: Host) -> str:
+    """Under what the disk cache keeps the object file of a module."""
+    return cache.digest(ir, *host[:3], llvm.version())
 
 
 def emit_assembly(ir: str, host: Host) -> str:

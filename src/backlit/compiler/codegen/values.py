@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ LLVM: dict[str, str] = {
 }  # fmt: skip
 
 
+@lru_cache(256)
 def code_of(dtype: Any) -> str:
     """A dtype as kind and size: `"f4"`, `"i8"`, `"b1"`."""
     return np.dtype(dtype).str[1:]
@@ -36,8 +38,14 @@ def literal(x: Any, code: str) -> str:
         bits = 8 * size_of(code)
         n = int(x) & ((1 << bits) - 1)
         return str(n - (1 << bits) if n >> (bits - 1) else n)
+    return _real(struct.pack("<d", x), code)
+
+
+@lru_cache(4096)
+def _real(bits: bytes, code: str) -> str:
+    """A floating-point number, given by its bits as float64, which tell -0.0 from 0.0."""
     with np.errstate(all="ignore"):
-        rounded = np.dtype(code).type(x)
+        rounded = np.frombuffer(bits, "<f8")[0].astype(code)
     if code == "f2":
         return f"0xH{int(rounded.view(np.uint16)):04X}"
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(rounded)))[0]:016X}"
@@ -62,12 +70,12 @@ class Val:
     @property
     def type(self) -> str:
         """The LLVM type."""
-        return vector(LLVM[self.code], self.lanes)
+        return type_of(self.code, self.lanes)
 
     @property
     def typed(self) -> str:
         """The type and the name, as operands are written."""
-        return f"{self.type} {self.name}"
+        return f"{type_of(self.code, self.lanes)} {self.name}"
 
     def __add__(self, other: Any) -> Val:
         return self.k.arithmetic("add", self, other)
@@ -129,6 +137,12 @@ class Val:
 
     def __repr__(self) -> str:
         return f"<{self.typed}>"
+
+
+@cache
+def type_of(code: str, lanes: int) -> str:
+    """The LLVM type of so many elements of a dtype in registers."""
+    return vector(LLVM[code], lanes)
 
 
 def vector(scalar: str, lanes: int) -> str:

@@ -37,6 +37,10 @@ class Target(NamedTuple):
         return max(1, self.vector_bytes // size_of(code))
 
 
+def _level(term: tuple[Val, int]) -> int:
+    return term[0].level
+
+
 class _Region:
     """The body of a loop or of a condition: its lines, and the pure values that can be seen in it."""
 
@@ -131,19 +135,22 @@ class Writer:
         """The result of an instruction that depends on nothing but its operands, wherever it may stand."""
         key = (text, code)
         stack = self._stack
-        needed = max([v.level for v in operands], default=0)
-        at = len(stack) - 1
+        needed = 0
+        for v in operands:
+            if v.level > needed:
+                needed = v.level
+        at = last = len(stack) - 1
         while at > needed and stack[at].hoists:
             at -= 1
-        for region in stack[needed : at + 1]:
-            found = region.known.get(key)
+        for i in range(needed, at + 1):
+            found = stack[i].known.get(key)
             if found is not None:
                 return found
         region = stack[at]
         name = self._new()
         found = region.known[key] = self._val(name, code, lanes, region.level)
         instruction = f"{name} = {text}"
-        if at == len(stack) - 1:
+        if at == last:
             region.lines.append(instruction)
         else:  # before the loop that is being written
             region.lines.insert(-1, instruction)
@@ -282,7 +289,7 @@ class Writer:
         """An index as a 64-bit value. Outer loops' terms come first, so that their sum is made outside."""
         x = Ix.of(x)
         total: Val | None = None
-        for v, c in sorted(x.terms.items(), key=lambda term: term[0].level):
+        for v, c in sorted(x.terms.items(), key=_level) if len(x.terms) > 1 else x.terms.items():
             term = v if c == 1 else self.pure(f"mul nsw i64 {v.name}, {c}", "i8", 1, (v,))
             total = term if total is None else self._sum(total, term)
         if total is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..codegen.writer import Target
@@ -59,6 +60,7 @@ def chains(sums: int) -> int:
     return max(1, IN_FLIGHT // sums)
 
 
+@lru_cache(256)
 def tile(
     m: int, n: int, k: int, code: str, target: Target, most: int = 64, batch: int = 1, threads: int = 1
 ) -> tuple[Cut, Panels]:

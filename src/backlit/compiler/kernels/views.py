@@ -57,11 +57,14 @@ class View(NamedTuple):
 
     def at(self, index: Sequence[Any]) -> Ix:
         """The place of an element; entries of `index` are ints, indices or values. Axes of stride 0 are not asked."""
-        place = Ix(self.offset)
+        const, terms = self.offset, {}
         for i, s in zip(index, self.strides, strict=True):
             if s:
-                place = place + Ix.of(i) * s
-        return place
+                entry = Ix.of(i)
+                const += entry.const * s
+                for v, c in entry.terms.items():
+                    terms[v] = terms.get(v, 0) + c * s
+        return Ix(const, {v: c for v, c in terms.items() if c})
 
     def permuted(self, axes: Sequence[int]) -> View:
         """The axes in another order."""
