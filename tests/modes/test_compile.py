@@ -351,7 +351,7 @@ SPENT = r"donated to step\(\.\.\.\) at test_compile\.py:\d+.*use the tensor that
 USES: dict[str, Any] = {
     "arithmetic": lambda t: t + 1, "from the right": lambda t: 1 - t, "numpy": lambda t: t.numpy(),
     "np.asarray": np.asarray, "shape": lambda t: t.shape, "function": bl.exp, "index": lambda t: t[0],
-    "print": repr, "format": lambda t: f"{t}", "sum": bl.sum, "copy": bl.Tensor, "compiled": bl.compile(lambda t: t),
+    "format": lambda t: f"{t:.2f}", "sum": bl.sum, "copy": bl.Tensor, "compiled": bl.compile(lambda t: t),
     "requires grad": lambda t: setattr(t, "requires_grad", True), "join": lambda t: bl.concat([t, t]),
     "where": lambda t: bl.where(True, t, t), "bool": bool, "len": len, "in place": lambda t: t.__iadd__(1),
     "write": lambda t: t.__setitem__(0, 1.0), "dlpack": np.from_dlpack, "scan": lambda t: bl.cumulative_sum(t),
@@ -367,6 +367,13 @@ def test_a_donated_tensor_is_not_used_again(use: Any) -> None:
     bl.compile(step, donate=0)(w, np.ones(2, "f"))
     with pytest.raises(bl.GraphError, match=SPENT):
         use(w)
+
+
+def test_a_donated_tensor_says_so_when_it_is_shown() -> None:
+    w = bl.tensor([1.0, 2.0])
+    bl.compile(lambda w: w * 2, donate=0)(w)
+    assert "donated to lambda at test_compile.py" in repr(w) == str(w)
+    assert "donated to lambda" in w._repr_html_()
 
 
 def test_only_donated_memory_is_taken() -> None:

@@ -21,7 +21,7 @@ from .kernels.views import Buffer, View
 
 @cache
 def _free() -> tuple[int, int]:
-    """What `sys.getrefcount` says of a result that only the list of rooms and the asking function hold, and of its base.
+    """What `sys.getrefcount` says of a result that only the list of rooms and the asker hold, and of its base.
 
     Every view of a result refers not to the result but to its base, the owner of the memory, so both must be asked.
     Counted, as interpreters differ in it.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..base.errors import ArgumentError
 from ..graph.graph import Graph
+from . import pipeline
 
 
 class NumpyPlan:
@@ -29,6 +31,31 @@ class NumpyPlan:
     def source(self) -> str:
         """The Python program that a call runs: one line for each op, in order."""
         return self.graph.source
+
+    @property
+    def passes(self) -> list[tuple[str, Graph]]:
+        """The graph as it was traced, and as it would be after each pass of a native plan."""
+        return pipeline.stages(self.graph)
+
+    @property
+    def llvm(self) -> str:
+        """Nothing: a plan on NumPy has no native code."""
+        raise self._not_native("LLVM IR")
+
+    @property
+    def asm(self) -> str:
+        """Nothing: a plan on NumPy has no native code."""
+        raise self._not_native("assembly")
+
+    def report(self, values: Sequence[Any] | None = None) -> Any:
+        """Nothing: a plan on NumPy has no kernels."""
+        raise self._not_native("kernels to report on")
+
+    def _not_native(self, what: str) -> ArgumentError:
+        return ArgumentError(
+            f"{self.name}: this plan runs on NumPy and has no {what}, because llvmlite is missing, BACKLIT_LLVM=0 or "
+            "BACKLIT_NATIVE=0 is set, or settings(native=False) was in force when it was made."
+        )
 
     def __repr__(self) -> str:
         return f"<plan of {self.name} on NumPy: {len(self.graph.nodes)} ops>"

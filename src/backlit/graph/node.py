@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os.path
 import sys
 import weakref
@@ -129,8 +130,8 @@ def caller() -> Place | None:
     while frame is not None:
         file = frame.f_code.co_filename
         known = _inside.get(file)
-        if known is None:
-            known = _inside[file] = file.startswith(_PACKAGE)
+        if known is None:  # contextlib calls what is decorated with `no_grad()`
+            known = _inside[file] = file.startswith(_PACKAGE) or file == contextlib.__file__
         if not known:
             return frame.f_code, frame.f_lasti
         frame = frame.f_back

@@ -61,8 +61,8 @@ class OpDef:
             each alone, as a product is); "singular" (a partial may be infinite: where the cotangent is 0
             the product counts as 0); "masked" (the same, and where the partial is 0); "selects" (parts of
             its inputs are not taken: behind it all partials count as possibly infinite); "eager_only" (the
-            shape depends on values); "stops" (the derivative is cut here on purpose); "recomputes" (what
-            its derivative computes anew is not to be kept).
+            shape depends on values); "dear" (costs as much as some ten additions); "stops" (the derivative is cut
+            here on purpose); "recomputes" (what its derivative computes anew is not to be kept).
         results: None for one output, else the class (a NamedTuple, or tuple) that holds several.
         namespace: "" for a name of `backlit` itself, or "linalg", "fft", "random"; "hidden" for an op that
             has no public function.

@@ -289,6 +289,8 @@ class Tensor(Operators, Protocols):
         if self.value is None:
             node = self._node
             return f"<symbolic tensor {node.label}, shape={self.shape}, dtype={self.dtype.name}>"
+        if not isinstance(self.value, (np.ndarray, np.generic)):  # given away: its memory is another tensor's now
+            return f"<tensor {self.value!r}>"
         parts = [f"dtype={self.dtype.name}"]
         body = np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(", threshold=200, edgeitems=3)
         if (self.ndim and self.size > 8) or self.size == 0:
@@ -301,6 +303,8 @@ class Tensor(Operators, Protocols):
     def _repr_html_(self) -> str:
         from html import escape
 
+        if not isinstance(self.value, (np.ndarray, np.generic, type(None))):
+            return f"<div>{escape(repr(self))}</div>"
         node = self.node
         source = f", from <code>{escape(node.label)}</code>" if node is not None and node.op is not LEAF else ""
         head = f"Tensor {escape(str(self.shape))} {self.dtype.name}{source}"

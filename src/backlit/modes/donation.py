@@ -40,7 +40,7 @@ class Spent:
         raise self._refuse()
 
     def __repr__(self) -> str:
-        return f"<donated to {self._name} at {line_of(self._place)}>"
+        return f"donated to {self._name} at {line_of(self._place)}"
 
 
 def spared(value: Any) -> Any:

@@ -36,19 +36,19 @@ def _sigmoid(x: Any, /) -> Any:
 sigmoid = elementwise(
     "sigmoid", "1 / (1 + exp(-x)).", eval=_sigmoid, partials=(lambda out, x: out * (1 - out),), saves="out",
     native=lambda k, x: k.sigmoid(x),
-    dtypes="real floating-point", onnx="Sigmoid", latex="\\sigma({0})", samples=[(-5, 5)],
+    dtypes="real floating-point", onnx="Sigmoid", latex="\\sigma({0})", traits="dear", samples=[(-5, 5)],
 )  # fmt: skip
 log_sigmoid = elementwise(
     "log_sigmoid", "ln(sigmoid(x)), computed without overflow.",
     eval=lambda x: np.minimum(x, 0) - np.log1p(np.exp(-abs(x))), partials=(lambda out, x: sigmoid(-x),), saves="x",
     native=lambda k, x: k.minimum(x, 0) - k.log1p(k.exp(-k.abs(x))),
-    dtypes="real floating-point", latex="\\ln\\sigma({0})", samples=[[(-5, -0.3), (0.3, 5)]],
+    dtypes="real floating-point", latex="\\ln\\sigma({0})", traits="dear", samples=[[(-5, -0.3), (0.3, 5)]],
 )  # fmt: skip
 softplus = elementwise(
     "softplus", "ln(1 + exp(x)), computed without overflow.",
     eval=lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))), partials=(lambda out, x: sigmoid(x),), saves="x",
     native=lambda k, x: k.maximum(x, 0) + k.log1p(k.exp(-k.abs(x))),
-    dtypes="real floating-point", onnx="Softplus", latex="\\ln(1 + e^{{{0}}})", samples=[(-5, 5)],
+    dtypes="real floating-point", onnx="Softplus", latex="\\ln(1 + e^{{{0}}})", traits="dear", samples=[(-5, 5)],
 )  # fmt: skip
 softsign = elementwise(
     "softsign", "x / (1 + |x|).", eval=lambda x: x / (1 + abs(x)), partials=(lambda out, x: (1 + abs_(x)) ** -2,),
@@ -67,7 +67,7 @@ silu = elementwise(
     "silu", "x · sigmoid(x), also called swish (Elfwing et al. 2018).", eval=lambda x: x * _sigmoid(x),
     native=lambda k, x: x * k.sigmoid(x),
     partials=(_silu_partial,), saves="x", dtypes="real floating-point", onnx="Swish", latex="{0} \\, \\sigma({0})",
-    samples=[(-5, 5)],
+    traits="dear", samples=[(-5, 5)],
 )  # fmt: skip
 
 
@@ -79,7 +79,8 @@ def _mish_partial(out: Any, x: Any) -> Any:
 mish = elementwise(
     "mish", "x · tanh(softplus(x)) (Misra 2019).", eval=lambda x: x * np.tanh(softplus(x)), partials=(_mish_partial,),
     native=lambda k, x: x * k.tanh(k.maximum(x, 0) + k.log1p(k.exp(-k.abs(x)))),
-    saves="x", dtypes="real floating-point", onnx="Mish", latex="{0} \\tanh(\\ln(1 + e^{{{0}}}))", samples=[(-5, 5)],
+    saves="x", dtypes="real floating-point", onnx="Mish", latex="{0} \\tanh(\\ln(1 + e^{{{0}}}))",
+    traits="dear", samples=[(-5, 5)],
 )  # fmt: skip
 
 # --- rectifiers ------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ elu = elementwise(
     native=lambda k, x, *, alpha: _native_unit(k, x, 1.0, alpha, 1.0),
     partials=(lambda out, x, *, alpha: where(greater(x, 0), one(x), out + alpha),), dtypes="real floating-point",
     onnx="Elu", latex="\\mathrm{{elu}}({0})",
-    samples=lambda rng: [((x := _clear_of_zero(rng),), {}), ((x,), {"alpha": 0.5})],
+    traits="dear", samples=lambda rng: [((x := _clear_of_zero(rng),), {}), ((x,), {"alpha": 0.5})],
 )  # fmt: skip
 
 
@@ -162,7 +163,7 @@ celu = elementwise(
     native=lambda k, x, *, alpha: _native_unit(k, x, 1.0, alpha, alpha),
     partials=(lambda out, x, *, alpha: where(greater(x, 0), one(x), out / alpha + 1),), dtypes="real floating-point",
     onnx="Celu", latex="\\mathrm{{celu}}({0})",
-    samples=lambda rng: [((x := _clear_of_zero(rng),), {}), ((x,), {"alpha": 2.0})],
+    traits="dear", samples=lambda rng: [((x := _clear_of_zero(rng),), {}), ((x,), {"alpha": 2.0})],
 )  # fmt: skip
 
 #: The fixed point of Klambauer et al. 2017, 'Self-normalizing neural networks'.
@@ -174,7 +175,8 @@ selu = elementwise(
     eval=lambda x: _exponential_unit(x, _SELU_SCALE, _SELU_STEEPNESS, 1.0),
     native=lambda k, x: _native_unit(k, x, _SELU_SCALE, _SELU_STEEPNESS, 1.0),
     partials=(lambda out, x: where(greater(x, 0), one(x) * _SELU_SCALE, out + _SELU_STEEPNESS),),
-    dtypes="real floating-point", onnx="Selu", latex="\\mathrm{{selu}}({0})", samples=[[(-3, -0.3), (0.3, 3)]],
+    dtypes="real floating-point", onnx="Selu", latex="\\mathrm{{selu}}({0})",
+    traits="dear", samples=[[(-3, -0.3), (0.3, 3)]],
 )  # fmt: skip
 
 # --- Gaussian error linear unit --------------------------------------------------------------------
@@ -212,8 +214,8 @@ gelu = elementwise(
     "gelu",
     "x times the probability that a standard normal number lies below x (Hendrycks & Gimpel 2016); "
     "`approximate='tanh'` takes their formula with tanh.",
-    eval=_gelu, native=_native_gelu, prepare=_gelu_params, partials=(_gelu_partial,), saves="x", dtypes="real floating-point", onnx="Gelu",
-    latex="{0} \\, \\Phi({0})",
+    eval=_gelu, native=_native_gelu, prepare=_gelu_params, partials=(_gelu_partial,), saves="x",
+    dtypes="real floating-point", onnx="Gelu", latex="{0} \\, \\Phi({0})", traits="dear",
     samples=lambda rng: [((x := rng.uniform(-4, 4, 8),), {}), ((x,), {"approximate": "tanh"})],
 )  # fmt: skip
 

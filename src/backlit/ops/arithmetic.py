@@ -199,7 +199,7 @@ def _is_complex(x: Any) -> bool:
 
 pow_ = elementwise(
     "pow", "x1 to the power of x2. At x1 = 0 the gradients are 0 where a limit from the right is.",
-    eval=_power, partials=(_by_base, _by_exponent), traits="singular", array_api=True, onnx="Pow",
+    eval=_power, partials=(_by_base, _by_exponent), traits=["singular", "dear"], array_api=True, onnx="Pow",
     native=lambda k, a, b: k.pow(a, b),
     latex="{0}^{{{1}}}", samples=[(0.5, 2.5), (-2, 3)],
 )  # fmt: skip

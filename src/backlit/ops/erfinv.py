@@ -115,5 +115,6 @@ erfinv = elementwise(
     "erfinv", "The inverse of the error function: erf(erfinv(x)) = x, for x in (-1, 1).",
     eval=inverse_erf, partials=(lambda out, x: (math.sqrt(math.pi) / 2) / exp(-(out**2)),), saves="out",
     native=_native,
-    dtypes="real floating-point", traits="singular", latex="\\mathrm{{erf}}^{{-1}}\\,{0}", samples=[(-0.9, 0.9)],
+    dtypes="real floating-point",
+    traits=["singular", "dear"], latex="\\mathrm{{erf}}^{{-1}}\\,{0}", samples=[(-0.9, 0.9)],
 )  # fmt: skip

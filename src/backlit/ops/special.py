@@ -16,23 +16,23 @@ erf = elementwise(
     "erf", "The error function, 2/√π times the integral of exp(-t²) from 0 to x (Cody 1969).",
     eval=lambda x: numerics.erf(x), partials=(lambda out, x: _SLOPE * exp(-x * x),), saves="x",
     native=lambda k, x: k.erf(x),
-    dtypes="real floating-point", onnx="Erf", latex="\\mathrm{{erf}}({0})", samples=[(-3, 3)],
+    dtypes="real floating-point", onnx="Erf", latex="\\mathrm{{erf}}({0})", traits="dear", samples=[(-3, 3)],
 )  # fmt: skip
 erfc = elementwise(
     "erfc", "1 - erf(x), exact to rounding also where it is tiny (Cody 1969).", eval=lambda x: numerics.erfc(x),
     native=lambda k, x: k.erfc(x),
     partials=(lambda out, x: -_SLOPE * exp(-x * x),), saves="x", dtypes="real floating-point",
-    latex="\\mathrm{{erfc}}({0})", samples=[(-3, 3)],
+    latex="\\mathrm{{erfc}}({0})", traits="dear", samples=[(-3, 3)],
 )  # fmt: skip
 lgamma = elementwise(
     "lgamma", "ln |Γ(x)| (Abramowitz & Stegun 6.1.33, 6.1.40, and reflection); inf at the poles.",
     eval=lambda x: numerics.lgamma(x), partials=(lambda out, x: digamma(x),), saves="x", dtypes="real floating-point",
-    latex="\\ln|\\Gamma({0})|", samples=[[(-1.8, -1.2), (0.3, 12)]],
+    latex="\\ln|\\Gamma({0})|", traits="dear", samples=[[(-1.8, -1.2), (0.3, 12)]],
 )  # fmt: skip
 digamma = elementwise(
     "digamma", "The derivative of ln Γ (Abramowitz & Stegun 6.3.18, and reflection); NaN at the poles below 0.",
     eval=lambda x: numerics.digamma(x), partials=(lambda out, x: polygamma(1, x),), saves="x",
-    dtypes="real floating-point", latex="\\psi({0})", samples=[[(-1.8, -1.2), (0.3, 12)]],
+    dtypes="real floating-point", latex="\\psi({0})", traits="dear", samples=[[(-1.8, -1.2), (0.3, 12)]],
 )  # fmt: skip
 
 

@@ -28,13 +28,6 @@ from .space import Space
 from .text import rows_text
 from .views import Buffer, View, contiguous
 
-#: Ops that cost as much as some ten additions.
-DEAR = frozenset((
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "celu", "cos", "cosh", "digamma", "elu", "erf",
-    "erfc", "erfinv", "exp", "exp2", "expm1", "gelu", "lgamma", "log", "log10", "log1p", "log2", "log_sigmoid",
-    "logaddexp", "mish", "pow", "selu", "sigmoid", "silu", "sin", "sinh", "softplus", "tan", "tanh",
-))  # fmt: skip
-
 #: Elements of one operation that are worth a thread of their own.
 WORTH = 8192
 
@@ -94,7 +87,7 @@ class Rows(Kernel):
         written = [v.buffer for vs in space.writes.values() for v in vs]
         self.writes = tuple(dict.fromkeys([*written, *(b for bs in self.partials.values() for b in bs)]))
         self.reads = tuple(dict.fromkeys(v.buffer for v in space.reads.values()))
-        self.flops = sum(prod(space.sizes[i] for i in self._extent(n)) * (8 if n.op.name in DEAR else 1) for n in nodes)
+        self.flops = sum(prod(space.sizes[i] for i in self._extent(n)) * cost(n) for n in nodes)
         self.nbytes = sum(b.nbytes for b in (*self.reads, *self.writes))
 
     def likeness(self) -> Hashable:
@@ -138,7 +131,7 @@ class Rows(Kernel):
 
     def _weight(self) -> int:
         """What the full values cost for each element, in additions."""
-        return sum(8 if n.op.name in DEAR else 1 for n in self.nodes if self.space.full(n))
+        return sum(cost(n) for n in self.nodes if self.space.full(n))
 
     def _widening(self, lanes: int) -> int:
         """How many registers make one vector: several for a long body, so that their chains of operations overlap."""
@@ -154,7 +147,7 @@ class Rows(Kernel):
 
     def _plan_units(self, pieces: bool) -> None:
         space, n = self.space, self.space.sizes[self.axis]
-        weight = sum(8 if m.op.name in DEAR else 1 for m in self.nodes) or 1
+        weight = sum(cost(m) for m in self.nodes) or 1
         step = self.lanes * self.unroll
         self.rows = [i for i in space.kept if i != self.axis]
         units = prod(space.sizes[i] for i in self.rows)
@@ -537,6 +530,11 @@ class Rows(Kernel):
 
 
 _REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
+
+
+def cost(node: Node) -> int:
+    """What a node costs for each element, in additions."""
+    return 8 if "dear" in node.op.traits else 1
 
 
 def _power_of_two(n: int) -> int:

@@ -9,7 +9,6 @@ from ...graph.bind import PICK
 from ...graph.graph import Graph
 from ...graph.node import Node
 from ...graph.tensor import LEAF
-from ..kernels.rows import DEAR
 from ..kernels.views import View
 from .groups import REDUCTIONS, Group, Grouping, is_elementwise
 from .storage import Storage
@@ -64,6 +63,15 @@ class Kept:
                 for x in node.parents:
                     if self.storage.root(x) not in group.axes:
                         yield node, x, group
+
+    def only_for(self, group: Group, x: Node, nodes: Sequence[Node]) -> bool:
+        """Is `x` the only one of `nodes` that is needed in memory, and read there only by the anchor and its twins?"""
+        if x in self._ends or [n for n in nodes if n in self.nodes] != [x]:
+            return False
+        if any(self.storage.root(y) in nodes for inputs in self.direct.values() for y in inputs):
+            return False
+        found = [(n, y, g) for n, y, g in self._readers() if self.storage.root(y) in nodes]
+        return all(g is group and y is x and (n is g.anchor or n in g.twins) for n, y, g in found)
 
     # --- straight into a larger array --------------------------------------------------------------
 
@@ -122,7 +130,7 @@ class Kept:
         todo = [v]
         while todo:
             node = todo.pop()
-            if not is_elementwise(node) or node.op.name in DEAR or node.shape != v.shape or len(chain) == CHAIN:
+            if not is_elementwise(node) or "dear" in node.op.traits or node.shape != v.shape or len(chain) == CHAIN:
                 return []
             chain.add(node)
             for x in node.parents:

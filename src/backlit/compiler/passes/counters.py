@@ -11,7 +11,6 @@ import numpy as np
 
 from ...graph.graph import Graph
 from ...graph.node import Node
-from ...graph.opdef import OPS
 from ...graph.tensor import LEAF
 from ...graph.walk import leading_from
 from ...ops.arithmetic import add
@@ -22,15 +21,6 @@ from .steps import Steps, stackable
 
 #: The most elements that a value may have in all steps together.
 LIMIT = 1 << 17
-
-#: What costs many times an addition.
-DEAR = frozenset(
-    OPS[name]
-    for name in (
-        "pow", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid",
-        "erf", "atan", "atan2", "asin", "acos",
-    )
-)  # fmt: skip
 
 
 def unroll_counters(graph: Graph) -> Graph:
@@ -85,6 +75,6 @@ def _dear(scan: Scan, counters: set[Node]) -> list[Node]:
         if stackable(n) and all(x in found or x in known for x in n.parents):
             (found if any(x in found for x in n.parents) else known).add(n)
     own = [n for n in body.nodes if n in found]
-    dear = leading_from([n for n in own if n.op in DEAR], own)
+    dear = leading_from([n for n in own if "dear" in n.op.traits], own)
     used = {x for n in body.nodes if n not in found for x in n.parents} | {o for o in body.outputs if type(o) is Node}
     return [n for n in own if n in dear and n in used and scan.length * size(n) <= LIMIT]
