@@ -80,7 +80,9 @@ def plan(lhs: View, rhs: View, code: str, target: Target, threads: int) -> Plan:
         tiles, width = rows.tiles, panels.number
     elif blocks > 1 or (pack_lhs and pack_rhs) or m * deep * size > READ_AGAIN:
         tiles, width = rows.tiles, panels.number
-        if _unevenness(panels.number, threads) <= _unevenness(rows.tiles, threads):
+        by_columns = _unevenness(panels.number, threads), m * pack_lhs  # what every thread must pack for itself
+        by_rows = _unevenness(rows.tiles, threads), n * pack_rhs
+        if by_columns <= by_rows:
             width = -(-panels.number // threads)
         else:
             tiles = -(-rows.tiles // threads)
@@ -91,7 +93,10 @@ def plan(lhs: View, rhs: View, code: str, target: Target, threads: int) -> Plan:
     if blocks > 1:
         tiles = max(chunk, min(tiles, SUMS // (rows.height * width * panels.width * size)))
     else:
-        tiles = chunk = -(-tiles // -(-tiles // chunk))
+        most = -(-tiles // -(-tiles // chunk))
+        others = batch * -(-panels.number // width)
+        tiles = min(range(most, most // 2, -1), key=lambda t: _unevenness(-(-rows.tiles // t) * others, threads))
+        chunk = tiles
     return Plan(rows, panels, False, tiles, width, chunk, at_once, pack_lhs, pack_rhs)
 
 
