@@ -164,3 +164,14 @@ def test_a_long_product_of_reductions_at_once():
     assert_sum(found[0], x, 1, 2)
     assert_sum(found[1], x * x, 1, 2)
     agree(found[2:], [x.max(1), x.argmin(1)])
+
+
+def test_a_value_that_is_read_as_rows_and_as_columns():
+    def function(v: Any) -> list[Any]:
+        outer = bl.reshape(v, (-1,)) * v
+        again = bl.sin(v)
+        twice = bl.sum(again * bl.reshape(again, (-1,)), axis=0)
+        return [bl.reshape(bl.sum(outer, axis=0), (-1, 1)) + v, bl.reshape(twice, (-1, 1)) * again + v]
+
+    with in_memory():
+        check(function, [np.random.default_rng(8).normal(size=(300, 1))])

@@ -15,7 +15,7 @@ from ...graph.bind import PICK
 from ...graph.graph import Graph
 from ...graph.node import Node
 from ...graph.tensor import LEAF
-from ..kernels.views import contiguous
+from ..kernels.views import View, contiguous
 from .aliases import aliased
 from .storage import CONVOLUTIONS, POOLINGS, Storage, virtual
 
@@ -217,7 +217,11 @@ class Grouping:
             return False
         if a.anchor is not None:
             return b.reduced is None and all(axes == b.all_axes for axes in b.axes.values())
-        return a.reduced is None or b.reduced is None or a.reduced == b.reduced
+        if a.reduced is not None and b.reduced is not None and a.reduced != b.reduced:
+            return False
+        outside = ((n, x) for n in b.nodes for x in n.parents if self.storage.root(x) not in b.axes)
+        placed = ((x, self._placed(b, n, x)) for n, x in outside)
+        return all(self.reads_alike(a, x, view) for x, view in placed if view is not None)
 
     def merge(self, a: Group, b: Group) -> None:
         """Let all of `b` be computed with `a`."""
@@ -334,9 +338,24 @@ class Grouping:
                 home = group if self.storage.root(x) in group.axes or other is None else other
                 if not self._found_at(home, x, node.shape, extent):
                     return None
-            elif self.storage.seen(x, node.shape, extent) is None:
+            elif not self.reads_alike(group, x, self.storage.seen(x, node.shape, extent)):
                 return None
         return axes
+
+    def reads_alike(self, group: Group, x: Node, view: View | None) -> bool:
+        """Can a group read a value from memory as `view` shows it? Not if a member reads its rows as columns."""
+        if view is None:
+            return False
+        readers = (n for n in group.nodes if n is not group.anchor and x in n.parents)
+        return all(self._placed(group, n, x) in (None, view._replace(shape=group.space)) for n in readers)
+
+    def _placed(self, group: Group, node: Node, x: Node) -> View | None:
+        """How a member reads a value from memory, over the space of its group."""
+        if node.op.name in REDUCTIONS:
+            seen = self.storage.seen(x, x.shape, group.space)
+        else:
+            seen = self.storage.seen(x, node.shape, group.extent(group.axes[node]))
+        return None if seen is None else seen._replace(shape=group.space)
 
     def _found_at(self, group: Group, x: Node, shape: Sequence[int], extent: Sequence[int]) -> bool:
         """Is a member's value, seen through views as `x`, at each index of the space its own there?"""

@@ -177,8 +177,12 @@ class Kept:
         extent = group.extent(axes)
         if prod(v.shape) != prod(extent) or any(group.axes.get(m, axes) != axes for m in chain):
             return False
+        alike = self.grouping.reads_alike
+        if not alike(group, v, self.storage.seen(v, v.shape if node.op.name in REDUCTIONS else node.shape, extent)):
+            return False
         return all(
-            p in chain or (self.storage.root(p) not in group.axes and self.storage.seen(p, v.shape, extent) is not None)
+            p in chain
+            or (self.storage.root(p) not in group.axes and alike(group, p, self.storage.seen(p, v.shape, extent)))
             for m in chain
             for p in m.parents
         )
