@@ -49,6 +49,9 @@ def cached(key: str, make: Callable[[], bytes]) -> bytes:
     if data is None:
         data = make()
         keep(key, data)
+        if (place := folder()) is not None:
+            with suppress(OSError):
+                _trim(place)
     return data
 
 
@@ -59,12 +62,11 @@ def found(key: str) -> bytes | None:
 
 
 def keep(key: str, data: bytes) -> None:
-    """Keep bytes under `key`, if the folder can be written."""
+    """Keep a few bytes under `key`, if the folder can be written. Old files stay until `cached` next makes something."""
     place = folder()
     if place is not None:
         with suppress(OSError):
             _write(os.path.join(place, key + _SUFFIX), key, data)
-            _trim(place)
 
 
 def folder() -> str | None:
