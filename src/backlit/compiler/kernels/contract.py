@@ -27,6 +27,9 @@ PRIVATE = "%private"
 #: A sum of so many terms takes longer than memory does to bring what is needed after it.
 FORESEEN = 48
 
+#: After so many terms of a sum, more lines are asked for.
+PART = 32
+
 #: An operand of so many bytes may have been driven out of the second level since it was written.
 FAR = 192 << 10
 
@@ -160,14 +163,28 @@ class Contraction(Kernel):
             if rhs and any(self.rhs.strides[:-2]):
                 wanted.append(Ahead.of(self.rhs, following, (0, 0), (deep, n), tiles))
             return [a for a in wanted if a is not None]
-        if lhs and p.pack_lhs and p.row_blocks > 1:
-            row = row_of(k, p.rows, least(k, block + 1, p.row_blocks - 1) * p.tiles)
-            wanted.append(Ahead.of(self.lhs, batch, (row, 0), (p.tiles * p.rows.height, deep), tiles))
+        if lhs and self.lhs.strides[-1] != 1 and p.row_blocks > 1:
+            wanted += self._rows_needed_next(k, batch, column, block)
         if rhs and p.column_blocks > 1:
             width = p.width * p.panels.width
             place = 0, least(k, column + 1, p.column_blocks - 1) * width
             wanted.append(Ahead.of(self.rhs, batch, place, (deep, width), p.row_blocks * tiles, block * tiles))
         return [a for a in wanted if a is not None]
+
+    def _rows_needed_next(self, k: Emitter, batch: Sequence[Ix], column: Ix, block: Ix) -> Iterator[Ahead | None]:
+        """Of a left operand that lies column by column, the rows of the next block."""
+        p, deep, height = self.plan, self._deep, self.plan.rows.height
+        last = p.row_blocks - 1
+        if p.pack_lhs:
+            row = row_of(k, p.rows, least(k, block + 1, last) * p.tiles)
+            yield Ahead.of(self.lhs, batch, (row, 0), (p.tiles * height, deep), p.tiles * p.width)
+        elif p.tiles == 1:  # read in place: some tiles share lines; after the thread's first columns all are near
+            beside = max(1, LINE // (height * size_of(self.lhs.buffer.code)))
+            group, within = Ix.of(k.index(block) / beside), Ix.of(k.remainder(k.index(block), beside))
+            row = row_of(k, p.rows, least(k, group * beside + beside, last))
+            turn = column - Ix.of(k.index(k.lo) / p.row_blocks)
+            first = (turn * beside + within) * p.width
+            yield Ahead.of(self.lhs, batch, (row, 0), (beside * height, deep), beside * p.width, first)
 
     def _batch_index(self, k: Emitter, matrix: Ix) -> tuple[Ix, ...]:
         index: list[Ix] = []
@@ -219,7 +236,7 @@ class Contraction(Kernel):
         """Ask for what the body will read and write at this tile, so that it is there when the sums are done, and for
         a share of the operands' parts that follow.
 
-        It is asked for row by row, between parts of the sums: there is room for some lines at a time on their way.
+        It is asked for bit by bit, between parts of the sums: there is room for some lines at a time on their way.
 
         Args:
             number: how many tiles of this unit came before this one.
@@ -228,18 +245,19 @@ class Contraction(Kernel):
         rows, columns = (-1, -2) if self.turned else (-2, -1)
         long = self._deep >= FORESEEN
         views = [v for v in dict.fromkeys(views) if long and v.strides[columns] == 1 and v.strides[rows]]
-        parts = height if long else 1
+        parts = max(height, self._deep // PART) if long else 1
         if self._in_blocks or not (views or following):
             return None
 
-        def ask(r: Ix) -> None:
+        def ask(part: Ix) -> None:
             for view in views:
-                for j in range(0, width, max(1, LINE // size_of(view.buffer.code))):
-                    place = (column + j, row + r) if self.turned else (row + r, column + j)
-                    at = view.at((*batch, *place))
-                    k.prefetch(pointer(view.buffer), at, view.buffer.code, write=view.buffer in self.writes)
-            for part in following:
-                part.ask(k, number, r, parts)
+                with k.loop(part, least(k, part + 1, height)) as r:
+                    for j in range(0, width, max(1, LINE // size_of(view.buffer.code))):
+                        place = (column + j, row + r) if self.turned else (row + r, column + j)
+                        at = view.at((*batch, *place))
+                        k.prefetch(pointer(view.buffer), at, view.buffer.code, write=view.buffer in self.writes)
+            for other in following:
+                other.ask(k, number, part, parts)
 
         return parts, ask
 
