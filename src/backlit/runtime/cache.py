@@ -62,7 +62,7 @@ def found(key: str) -> bytes | None:
 
 
 def keep(key: str, data: bytes) -> None:
-    """Keep a few bytes under `key`, if the folder can be written. Old files stay until `cached` next makes something."""
+    """Keep a few bytes under `key`, if the folder can be written. Old files stay until `cached` next makes one."""
     place = folder()
     if place is not None:
         with suppress(OSError):
