@@ -40,7 +40,7 @@ def reaches_all(pool: Node) -> bool:
 
 
 class PooledConvolution(Convolution):
-    """`convolve` with `pool_max`, `pool_argmax` or both (`pools`, of one input) after it.
+    """`convolve` with `pool_max`, `pool_argmax` and what is picked there (`pools`, some of these) after it.
 
     Operands are those of `Convolution`. `body` goes over (N, O, *out), the index space of the convolution, and computes
     the input of the pooling; `pooled` goes over that of the pooling and is given its results.
@@ -81,7 +81,7 @@ class PooledConvolution(Convolution):
         self, k: Emitter, block: Block, x: Ix, tile: Tile, values: Mapping[tuple[int, int, int], Val]
     ) -> None:  # fmt: skip
         """Meet the values of each window row by row, and hand the largest to the second body."""
-        wide, numbered = self.window[-1], "pool_argmax" in self.pools
+        wide, numbered, picks = self.window[-1], "pool_argmax" in self.pools, "pool_pick" in self.pools
         pool = next(iter(self.pools.values()))
         stops = stops_at_nan(pool, self.into.shape[2:])
         for start, j in product(range(0, tile.wide, wide), range(tile.deep)):
@@ -89,13 +89,13 @@ class PooledConvolution(Convolution):
                 self._elementwise(k, block, x + i, tile, r, j, values[r, i, j])[self.into]
                 for r, i in product(range(len(block.rows)), range(start, start + wide))
             ]
-            best = Best(k, seen[0], numbered, stops)
+            best = Best(k, seen[0], numbered, stops, picks)
             for number, value in enumerate(seen[1:], 1):
                 best.meet(value, k.const(number, "i4", self.lanes))
             self._hand_on(k, block, x + start, tile, j, best)
 
     def _hand_on(self, k: Emitter, block: Block, x: Ix, tile: Tile, j: int, best: Best) -> None:
-        found = {"pool_max": best.value, "pool_argmax": best.number}
+        found = {"pool_max": best.value, "pool_argmax": best.number, "pool_pick": best.picked}
         given = {node: var.get() for name, node in self.pools.items() if (var := found[name]) is not None}
         place = [_divided(at, size) for at, size in zip((*block.rows[0], x), self.window, strict=True)]
         index = with_lane((block.n, self._channel(block, j), *place), self.split)

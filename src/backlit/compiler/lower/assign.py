@@ -36,7 +36,7 @@ class Assignments:
         self.overwritten: set[Buffer] = set()
         self._readers: dict[Node, dict[Group, list[tuple[Node, Node]]]] = {}
         for group in grouping.groups:
-            for n in group.nodes:
+            for n in group.every:
                 for x in n.parents:
                     self._readers.setdefault(storage.root(x), {}).setdefault(group, []).append((n, x))
         self._inputs: dict[Buffer, list[Node]] = {}
@@ -100,7 +100,7 @@ class Assignments:
     def _at_own_index(self, group: Group, o: Node, place: View, n: Node, x: Node) -> bool:
         """Does a member read the old value only where the new one will be written, and before?"""
         axes = group.axes[o]
-        if n is group.anchor or n.op.name in REDUCTIONS or group.axes[n] != axes:
+        if n is group.anchor or n.op.name in REDUCTIONS or group.axes.get(n) != axes:
             return False
         stages = self.grouping.stages(group)
         if stages[n] > stages[o] or (axes == group.all_axes and max(stages.values()) > 0):

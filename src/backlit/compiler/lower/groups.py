@@ -39,6 +39,7 @@ class Group:
         reduced: the axes that the group's reductions sum over; None where it has none.
         anchor: the product, convolution or pooling that the group is the epilogue of, if any.
         twins: more of a pooling's maxima, their places and what is picked there: the anchor's kernel computes them too.
+        source: of a pooling, the group of the convolution whose result its kernel takes from registers.
         alone: nothing can join.
         before: the numbers of the groups that must run before this one, as bits.
     """
@@ -51,6 +52,7 @@ class Group:
         self.reduced: frozenset[int] | None = None
         self.anchor: Node | None = None
         self.twins: list[Node] = []
+        self.source: Group | None = None
         self.alone = False
         self.before = 0
 
@@ -62,6 +64,11 @@ class Group:
     def extent(self, axes: frozenset[int]) -> tuple[int, ...]:
         """The space with the axes that are not among `axes` at size 1."""
         return tuple(n if i in axes else 1 for i, n in enumerate(self.space))
+
+    @property
+    def every(self) -> list[Node]:
+        """The members, after those of the source."""
+        return [*(self.source.nodes if self.source is not None else ()), *self.nodes]
 
     @property
     def splits(self) -> bool:
@@ -234,6 +241,15 @@ class Grouping:
                 self.of[n] = a
         b.nodes = []
         self._dead.add(b)
+        self._replace(b, a)
+
+    def absorb(self, pool: Group, source: Group) -> None:
+        """Let a pooling's kernel compute the group whose result it pools."""
+        pool.source = source
+        self._replace(source, pool)
+
+    def _replace(self, b: Group, a: Group) -> None:
+        """Let `a` run where `b` would have to."""
         self.order(b, a)
         gone = 1 << b.number
         for g in self.groups:

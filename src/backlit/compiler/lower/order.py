@@ -48,8 +48,9 @@ def ordered(grouping: Grouping, storage: Storage, kept: set[Node]) -> list[Group
 
 def _read(group: Group, storage: Storage) -> set[Node]:
     """The nodes outside a group whose memory it reads."""
-    roots = {storage.root(x) for n in group.nodes for x in n.parents}
-    return {r for r in roots if r not in group.axes and r in storage.views}
+    roots = {storage.root(x) for n in group.every for x in n.parents}
+    own = {**group.axes, **(group.source.axes if group.source is not None else {})}
+    return {r for r in roots if r not in own and r in storage.views}
 
 
 def _is_scratch(node: Node, storage: Storage) -> bool:

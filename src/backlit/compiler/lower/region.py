@@ -21,6 +21,7 @@ from ..kernels.body import Body
 from ..kernels.contract import Contraction
 from ..kernels.conv_choice import convolution
 from ..kernels.conv_layout import batched, layouts
+from ..kernels.conv_pool import PooledConvolution
 from ..kernels.indexed import Status
 from ..kernels.kernel import Kernel
 from ..kernels.pool import PoolBackward, PoolForward
@@ -36,6 +37,7 @@ from .indexing import lower_indexing
 from .kept import Kept, places
 from .loops import lower_control
 from .order import ordered
+from .pooled import pool_in_convolutions
 from .siblings import merge_siblings
 from .steps import Call, Run, Step
 from .storage import CONVOLUTIONS, Names, Storage
@@ -77,6 +79,7 @@ class Region:
         self.grouping = Grouping(self.graph, self.storage)
         self.kept = Kept(self.graph, self.storage, self.grouping, wanted)
         merge_siblings(self.grouping, self.storage)
+        pool_in_convolutions(self.grouping, self.kept, self.target)
         self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
         self.kept.settle()
         self._relaid: dict[tuple[Node, int], View] = {}
@@ -181,11 +184,13 @@ class Region:
         reads, writes = self._body(group, copies)
         own = [node, *group.twins]
         body = Body([n for n in group.nodes if n not in own], reads, writes, group.shown)
-        if node.op.name == "matmul":
+        if group.source is not None:
+            kernels = self._pooled(group.source, own, body)
+        elif node.op.name == "matmul":
             kernels = [self._product(group, node, body)]
         else:
             kernels = self._windowed(group, own, body)
-        kernels[-1].name = self._name(group.nodes)
+        kernels[-1].name = self._name(group.every)
         return [*copies, *kernels]
 
     def _product(self, group: Group, node: Node, body: Body) -> Kernel:
@@ -218,6 +223,21 @@ class Region:
         if name in ("pool_place", "pool_spread"):
             return [*copies, PoolBackward(node, operands, body, target, threads)]
         return [*copies, PoolForward(nodes, operands, body, target, threads)]
+
+    def _pooled(self, source: Group, pools: Sequence[Node], pooled: Body) -> list[Kernel]:
+        """The kernel of a convolution with a pooling after it."""
+        node = source.anchor
+        assert node is not None
+        copies: list[Kernel] = []
+        reads, writes = self._body(source, copies)
+        body = Body([n for n in source.nodes if n is not node], reads, writes, source.shown)
+        x, w = node.parents
+        operands = [
+            self._laid(x, source.space[1] if len(source.space) > node.ndim else 0, copies),
+            self._laid(w, 0, copies),
+        ]
+        kernel = PooledConvolution(node, operands, body, self.target, self.context.threads, pools, pooled)
+        return [*copies, kernel]
 
     def plain(self, x: Node, copies: list[Kernel]) -> View:
         """The view of a node in its own shape, copied where samples lie side by side in vectors."""
