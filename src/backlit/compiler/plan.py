@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from ..base.config import config
 from ..graph.graph import Graph
-from ..runtime.host import host
+from ..runtime.host import Host, host
 from ..runtime.pool import default_threads
 from .numpy_plan import NumpyPlan
 
@@ -39,10 +41,10 @@ def build(graph: Graph, *, threads: int | None = None, donated: Mapping[int, int
         donated: output index -> index of the input whose memory that output may take.
         name: the name of the function, for messages and listings.
 
-    It is machine code, unless there is no LLVM or `settings(native=False)` says otherwise.
+    It is machine code, unless there is no LLVM, the settings say otherwise, or the processor lacks a dtype.
     """
     machine = host() if config.get().native else None
-    if machine is None:
+    if machine is None or not _knows(machine, graph):
         return NumpyPlan(graph, name)
     from . import image
 
@@ -59,3 +61,11 @@ def build(graph: Graph, *, threads: int | None = None, donated: Mapping[int, int
     if key is not None:
         image.keep(key, plan)
     return plan
+
+
+def _knows(machine: Host, graph: Graph) -> bool:
+    """Has the processor all dtypes of a graph? Half precision is missing on x86 before F16C."""
+    if not machine.triple.startswith(("x86", "i686")) or machine.has("f16c"):
+        return True
+    nodes = (*graph.inputs, *graph.nodes)
+    return not any(n.op.results is None and n.dtype == np.float16 for n in nodes)
