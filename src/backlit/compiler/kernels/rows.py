@@ -252,9 +252,10 @@ class Rows(Kernel):
             between()
 
     def _evaluate(
-        self, k: Emitter, wanted: Iterable[Node], env: dict[Node, Val], index: Mapping[int, Any], mask: Val | None
-    ) -> None:
-        """Compute what is wanted, and all that it needs and is not known yet, at a vector of places."""
+        self, k: Emitter, wanted: Iterable[Node], env: dict[Node, Val], index: Mapping[int, Any], mask: Val | None,
+        lanes: int = 0,
+    ) -> None:  # fmt: skip
+        """Compute what is wanted, and all that it needs and is not known yet, at a vector of places (or at `lanes`)."""
         place = [index.get(i, 0) for i in range(len(self.space.sizes))]
         for node in self._needed(wanted, env):
             args = []
@@ -266,7 +267,8 @@ class Rows(Kernel):
                 if member not in env:
                     env[member] = self._read(k, x, place, mask)
                 args.append(env[member])
-            env[node] = self._alone(k, node, args) if node.op.name in _REDUCTIONS else apply(k, node, args, self.lanes)
+            alone = node.op.name in _REDUCTIONS
+            env[node] = self._alone(k, node, args) if alone else apply(k, node, args, lanes or self.lanes)
 
     def _alone(self, k: Emitter, node: Node, args: Sequence[Any]) -> Val:
         """A reduction over axes of size 1."""
@@ -297,8 +299,10 @@ class Rows(Kernel):
         place = [index.get(i, 0) for i in range(len(self.space.sizes))]
         for view in self.space.writes.get(node, ()):
             along = view.shape[self.axis] > 1
-            wide = k.spread(value, value.code, lanes) if along else value
-            store(k, view, place, wide, axis=self.axis, mask=mask if along else None)
+            if along:
+                store(k, view, place, k.spread(value, value.code, lanes), axis=self.axis, mask=mask)
+            else:  # all lanes hold the same
+                store(k, view, place, value if value.lanes == 1 else k.lane(value, 0), axis=self.axis)
 
     def _operand(self, k: Emitter, node: Node, env: dict[Node, Val], index: Mapping[int, Any], mask: Val | None) -> Val:
         """The input of a reduction at a vector of places."""
@@ -507,7 +511,7 @@ class Rows(Kernel):
             if not self.space.full(m) and m.op.name not in _REDUCTIONS and m not in row
             and (self.stage[m] <= stage + (1 if sums else 0))
         ]  # fmt: skip
-        self._evaluate(k, values, row, at, mask)
+        self._evaluate(k, values, row, at, mask, 1 if self.inner else self.lanes)
         for m in values:
             self._write(k, m, row[m], at, self.lanes, mask)
 
