@@ -77,7 +77,9 @@ def _before(scan: Scan, body: Graph) -> _Before:
     steps = _Before(scan.length, scan.constants, scan.arrays)
     late = leading_from({c.inner for c in scan.carries}, (*body.inputs, *body.nodes))
     early = [n for n in body.nodes if n not in late]
-    products = [n for n in early if n.op is take or (n.op is matmul and rows_of(n) < LARGE)]
+    products = [n for n in early if n.op is matmul and rows_of(n) < LARGE]
+    wanted = set(ancestors(products))  # a look-up alone stays in its step: minibatches are not copied all at once
+    products += [n for n in early if n.op is take and n in wanted]
     steps.extend(products)
     hoisted = [n for n in products if n in steps.columns and any(map(steps.is_fixed, n.inputs or ()))]
     steps.hoisted = {n: symbol(n.spec)._node for n in hoisted}
