@@ -83,6 +83,8 @@ def merge(k: Emitter, node: Node, a: Sequence[Val], b: Sequence[Val]) -> State:
 
 def together(k: Emitter, node: Node, state: Sequence[Val]) -> State:
     """The lanes of a state brought together, by halves."""
+    if node.op.name in ("max", "min") and state[0].code[0] == "f" and state[0].lanes > 1:
+        return [_extreme_lane(k, node.op.name, state[0])]
     while state[0].lanes > 1:
         n = state[0].lanes
         half = n // 2
@@ -100,6 +102,16 @@ def together(k: Emitter, node: Node, state: Sequence[Val]) -> State:
                 ]
         state = joined
     return list(state)
+
+
+def _extreme_lane(k: Emitter, name: str, x: Val) -> Val:
+    """The largest or smallest lane; NaN where there is one, which is looked for once, not at each halving."""
+    nan, code = k.any_lane(k.is_nan(x)), x.code
+    better = k.larger if name == "max" else k.smaller
+    while x.lanes > 1:
+        half = -(-x.lanes // 2)  # of an odd number the one in the middle is in both halves
+        x = better(k.shuffle(x, range(x.lanes - half, x.lanes)), k.shuffle(x, range(half)))
+    return k.select(nan, k.const(np.nan, code), x)
 
 
 def result(k: Emitter, node: Node, state: Sequence[Val]) -> Val:
