@@ -71,3 +71,17 @@ def test_a_parameter_that_is_updated_can_be_read_again_before():
     found = kernels(step, *values, donate="scale")
     assert sum(buffer.size == y.size for k in found for buffer in k.writes) == 2  # the product and the last result
     agree([r.numpy().copy() for r in bl.compile(step, donate="scale")(*values)], expected, "donated", ulps=512)
+
+
+def test_the_result_of_a_product_is_kept_instead_of_several_values_made_of_it():
+    a, b = (RNG.normal(size=size).astype("f4") for size in ((400, 60), (60, 96)))
+    scale, shift = (RNG.normal(size=96).astype("f4") for _ in range(2))
+
+    def function(a, b, scale, shift):
+        product = a @ b
+        made = [product * scale, product + shift, product - scale * shift]
+        return [x - bl.mean(x, axis=0) for x in made]
+
+    found = kernels(function, a, b, scale, shift)
+    assert [sum(k.size == 400 * 96 for k in kernel.writes) for kernel in found if kernel.kind == "matmul"] == [1]
+    check(function, [a, b, scale, shift], "kept", ulps=512)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 from ...graph.bind import PICK
@@ -104,12 +104,12 @@ class Kept:
         for node, x, group in self._readers():
             used.setdefault(self.storage.root(x), []).append((node, x, group))
         held = self._ends | {self.storage.root(x) for inputs in self.direct.values() for x in inputs}
+        self.nodes |= {a for group in self.grouping.groups if (a := self._kept_instead(group, used, held)) is not None}
         for v in self.graph.nodes:
             if v not in self.nodes or v in held or v not in used:
                 continue
-            users = {group for _, _, group in used[v]}
-            chain = self._cheap_chain(v, users) or self._cheap_chain(v, users, narrow=True)
-            if chain and all(self._can_repeat(chain, node, x, group) for node, x, group in used[v]):
+            chain = self._repeated(v, used[v])
+            if chain:
                 for node, _, group in used[v]:
                     new = [m for m in chain if m not in group.axes]
                     axes = group.all_axes if node.op.name in REDUCTIONS else group.axes[node]
@@ -117,6 +117,34 @@ class Kept:
                     group.nodes = sorted([*group.nodes, *new], key=lambda n: n.serial)
                 self.nodes.discard(v)
                 self.nodes |= self._small
+
+    def _repeated(self, v: Node, used: Sequence[tuple[Node, Node, Group]]) -> list[Node]:
+        """The nodes by which all that read `v` from memory can compute it again; none where it is better kept."""
+        users = {group for _, _, group in used}
+        chain = self._cheap_chain(v, users) or self._cheap_chain(v, users, narrow=True)
+        return chain if chain and all(self._can_repeat(chain, node, x, group) for node, x, group in used) else []
+
+    def _kept_instead(
+        self, group: Group, used: Mapping[Node, Sequence[tuple[Node, Node, Group]]], held: set[Node]
+    ) -> Node | None:  # fmt: skip
+        """The anchor of a group, if fewer values are kept with it, as others are then computed again from it."""
+        anchor = group.anchor
+        if anchor is None or anchor in self.nodes or sum(n in self.nodes for n in group.nodes) < 2:
+            return None
+        return anchor if self._left(group, used, held, {anchor}) < self._left(group, used, held, set()) else None
+
+    def _left(
+        self, group: Group, used: Mapping[Node, Sequence[tuple[Node, Node, Group]]], held: set[Node], also: set[Node]
+    ) -> int:  # fmt: skip
+        """How many values of a group would be kept, those that are `also` kept counted."""
+        before = self.nodes
+        self.nodes = before | also
+        for v in group.nodes:
+            if v in before and v not in held and v in used and self._repeated(v, used[v]):
+                self.nodes.discard(v)
+        left = sum(n in self.nodes for n in group.nodes)
+        self.nodes = before
+        return left
 
     def _cheap_chain(self, v: Node, users: set[Group], narrow: bool = False) -> list[Node]:
         """The nodes that compute `v` from one or two arrays in memory (and small ones), if few and cheap; else none.
