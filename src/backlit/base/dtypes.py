@@ -43,7 +43,7 @@ REAL_FLOAT = "efd"
 COMPLEX = "FD"
 FLOAT = REAL_FLOAT + COMPLEX
 
-#: The categories that the Array API standard speaks of, as NumPy's one-letter type codes.
+#: The categories that the Array API standard speaks of, as NumPy's one-letter type codes; and the words of random keys.
 CATEGORIES: dict[str, str] = {
     "boolean": BOOL,
     "integer": INTEGER,
@@ -54,6 +54,7 @@ CATEGORIES: dict[str, str] = {
     "real numeric": INTEGER + REAL_FLOAT,
     "numeric": INTEGER + FLOAT,
     "any": BOOL + INTEGER + FLOAT,
+    "uint32": uint32.char,
 }
 
 Scalar = bool | int | float | complex

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..base.shapes import Shape, size_of
+from ..graph.op import elementwise
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -27,8 +28,8 @@ def threefry2x32(key: Any, high: Any, low: Any) -> tuple[Any, Any]:
     return x0, x1
 
 
-def _mix(k0: int, k1: int, x0: Any, x1: Any, spare: Any) -> None:
-    """Twenty rounds on the counters in `x0` and `x1`, in place."""
+def _mix(k0: Any, k1: Any, x0: Any, x1: Any, spare: Any) -> None:
+    """Twenty rounds on the counters in `x0` and `x1`, in place; the key as two ints, or arrays that broadcast."""
     schedule = (k0, k1, k0 ^ k1 ^ _PARITY)
     x0 += np.uint32(k0)
     x1 += np.uint32(k1)
@@ -77,3 +78,39 @@ def unit_uniforms(key: Any, shape: Shape, dtype: Any) -> Any:
     found = bits.view(dtype)
     found -= dtype.type(1)
     return found
+
+
+# --- the same as an op: what native plans make of all random ops -----------------------------------
+
+
+def _chosen(first: Any, second: Any, word: str) -> Any:
+    return {"first": lambda: first, "second": lambda: second, "mixed": lambda: first ^ second}[word]()
+
+
+def _eval(k0: Any, k1: Any, counter: Any, /, *, word: str) -> Any:
+    shape = np.broadcast_shapes(np.shape(k0), np.shape(k1), np.shape(counter))
+    x0, x1 = np.zeros(shape or 1, np.uint32), np.array(np.broadcast_to(counter, shape), ndmin=1)
+    _mix(np.array(k0, np.uint32, ndmin=1), np.array(k1, np.uint32, ndmin=1), x0, x1, np.empty_like(x1))
+    return _chosen(x0, x1, word).reshape(shape)[()]
+
+
+def _native(k: Any, k0: Any, k1: Any, counter: Any, *, word: str) -> Any:
+    schedule = (k0, k1, k0 ^ k1 ^ _PARITY)
+    x0, x1 = k0, counter + k1
+    for group in range(5):
+        for turn in _ROTATIONS[group % 2]:
+            x0 = x0 + x1
+            x1 = (x1 << turn | x1 >> 32 - turn) ^ x0
+        x0 = x0 + schedule[(group + 1) % 3]
+        x1 = x1 + (schedule[(group + 2) % 3] + (group + 1))
+    return _chosen(x0, x1, word)
+
+
+threefry = elementwise(
+    "threefry", "A word that a key of two words gives for a counter below 2³²: the `first` or the `second`, or both "
+    "`mixed` by exclusive or (Threefry-2x32).",
+    eval=_eval, native=_native, namespace="hidden", dtypes="uint32", traits="dear",
+    nondiff="random numbers do not change with their key",
+    samples=lambda rng: [(tuple(rng.integers(0, 2**32, shape, dtype=np.uint32) for shape in ((), (), (3, 4))),
+                          {"word": word}) for word in ("first", "second", "mixed")],
+)  # fmt: skip

@@ -14,9 +14,10 @@ from ...graph.tensor import wrap
 from ...ops.loops import COND, SCAN, WHILE
 from .recipes import RECIPES
 from .recipes_movement import MOVEMENT
+from .recipes_random import RANDOM
 from .rewrite import inlined, renewed, rewrite, within
 
-_TABLE = {**RECIPES, **MOVEMENT}
+_TABLE = {**RECIPES, **MOVEMENT, **RANDOM}
 
 #: Ops that are known to the passes, and not in the registry.
 _KNOWN: dict[tuple[str, Any], OpDef] = {(op.name, op.eval): op for op in (COND, SCAN, WHILE, TRACED)}
