@@ -11,7 +11,7 @@ from ...graph.node import Node
 from .views import View
 
 if TYPE_CHECKING:
-    from .rows import Rows
+    from .row_plan import RowPlan
 
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "floor_divide": "//", "remainder": "%",
@@ -93,7 +93,7 @@ class Names:
             yield f"{entry(view, self.letters)} = {self.argument(node)}"
 
 
-def rows_text(kernel: Rows, reductions: frozenset[str]) -> list[str]:
+def rows_text(kernel: RowPlan, reductions: frozenset[str]) -> list[str]:
     """`Rows` as loops: the kept axes outside; within, a loop for each pass over the reduced ones."""
     space = kernel.space
     names = Names(space.reads, space.writes, kernel.shown)
