@@ -28,6 +28,7 @@ from ..kernels.pool import PoolBackward, PoolForward
 from ..kernels.rows import Rows
 from ..kernels.space import simplified
 from ..kernels.tiny import Tiny, fits
+from ..kernels.transpose import Transpose, can_transpose, lanes_of
 from ..kernels.views import Buffer, View
 from .aliases import aliased, cut, is_movement
 from .assign import Assignments
@@ -292,17 +293,21 @@ class Region:
         if prod(x.shape):
             yield self.copy(x, self.view_of(x).broadcast(inner.shape), inner, node.op.name)
 
-    def zeros(self, node: Node, view: View) -> Rows:
+    def zeros(self, node: Node, view: View) -> Kernel:
         """The kernel that fills an array with zeros."""
         zero = Node(LEAF, (), {}, np.zeros((), node.dtype), np.zeros((), node.dtype))
         buffer = Buffer(self.context.names.unique("zero"), code_of(node.dtype), 1, "constant", zero.value)
         return self.copy(zero, View(buffer, (), ()).broadcast(view.shape), view, f"{node.op.name}_zeros")
 
-    def copy(self, node: Node, source: View, target: View, name: str = "copy") -> Rows:
+    def copy(self, node: Node, source: View, target: View, name: str = "copy") -> Kernel:
         """The kernel that copies an array."""
         axes = {node: frozenset(range(len(source.shape)))}
         space = simplified(source.shape, frozenset(), axes, {node: source}, {node: [target]})
-        return Rows(self.context.names.unique(f"{name}_{node.name or node.op.name}"), space, [], {}, self.target)
+        unique = self.context.names.unique(f"{name}_{node.name or node.op.name}")
+        x, (y,) = space.reads[node], space.writes[node]
+        if can_transpose(x, y, lanes_of(x, self.target)):
+            return Transpose(unique, x, y, self.target)
+        return Rows(unique, space, [], {}, self.target)
 
     def _shown_as(self, node: Node) -> list[Step]:
         """A copy of what a movement node shows, where no view can."""
