@@ -47,9 +47,10 @@ class Assignments:
         self._given_out = {storage.root(o): o for o, _ in self._pairs if isinstance(o, Node)}
         moved: set[Node] = set()
         for o, place in self._pairs:
-            if isinstance(o, Node) and o not in moved and self._can_move(o, place):
-                storage.move(o, place)
-                moved.add(o)
+            source, home = self._computed(o, place) if isinstance(o, Node) else (o, place)
+            if isinstance(source, Node) and source not in moved and self._can_move(source, home):
+                storage.move(source, home)
+                moved.add(source)
                 if self._held(place.buffer):
                     self.overwritten.add(place.buffer)
             else:
@@ -63,6 +64,15 @@ class Assignments:
         """The inputs that lie in a buffer."""
         return self._inputs.get(buffer, [])
 
+    def _computed(self, o: Node, place: View) -> tuple[Node, View]:
+        """What an output is a reshape of, with the place in that form; or the output itself."""
+        source = self.storage.root(o)
+        seen, own = self.storage.views[o], self.storage.views[source]
+        if source is o or prod(o.shape) != prod(source.shape) or seen.reshaped(own.shape) != own:
+            return o, place
+        home = place.reshaped(source.shape)
+        return (o, place) if home is None else (source, home)
+
     def _can_move(self, o: Node, place: View) -> bool:
         group = self.grouping.of.get(o)
         if group is None or o.op is LEAF or o in self.storage.base or not self._plain(o):
@@ -75,7 +85,7 @@ class Assignments:
                 return False
         before: list[Group] = []
         for held in self._held(place.buffer):
-            if self._given_out.get(held, o) is not o:
+            if self.storage.root(self._given_out.get(held, o)) is not o:
                 return False
             for reader, reads in self._readers.get(held, {}).items():
                 if reader is group:
