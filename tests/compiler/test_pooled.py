@@ -21,7 +21,9 @@ def pooled(function: Any, *values: Any, **options: Any) -> int:
     compiled: Any = bl.compile(function, **options)
     plan = compiled.plan(*values)
     found = [s.kernel for step in plan.steps for s in walk([step]) if isinstance(s, Run)]
-    return sum(isinstance(k, PooledConvolution) for k in found)
+    kernels = [k for k in found if isinstance(k, PooledConvolution)]
+    assert all(k.grain <= max(1, 100_000 * k.units // k.flops) for k in kernels)  # threads share what is worth it
+    return len(kernels)
 
 
 def layer(x: Any, w: Any, c: Any, window: Any = 2, **geometry: Any) -> Any:

@@ -65,8 +65,7 @@ class PooledConvolution(Convolution):
         self.rows = out[:-1]
         self.units = operands[0].shape[0] * prod(self.rows)
         flops = self.flops + (4 * len(pools) * prod(self.window) + pooled.flops) * prod(pools[0].shape)
-        account(self, (*operands, *pooled.reads.values()), body, 0, 0)
-        self.flops = flops
+        account(self, (*operands, *pooled.reads.values()), body, flops, 0)
         written = (v.buffer for views in pooled.writes.values() for v in views)
         self.writes = tuple(dict.fromkeys((*self.writes, *written)))
 
