@@ -29,7 +29,8 @@ def test_arithmetic_gives_the_bits_of_eager_mode():
         lambda x: x - x, lambda x: x / x, lambda x: bl.exp(x) / bl.exp(x), lambda x: bl.log(x), lambda x: bl.sqrt(x),
         lambda x: bl.max(x, axis=0), lambda x: bl.min(x, axis=1), lambda x: bl.sum(x, axis=1), lambda x: bl.sum(x),
         lambda x: bl.softmax(x, axis=1), lambda x: bl.logsumexp(x, axis=0), lambda x: bl.where(x > 0, bl.log(x), 0.0),
-        lambda x: bl.maximum(x, 0.5), lambda x: bl.relu(x), lambda x: x @ bl.ones((5, 2)), lambda x: bl.argmax(x, axis=1),
+        lambda x: bl.maximum(x, 0.5), lambda x: bl.relu(x), lambda x: x @ bl.ones((5, 2)),
+        lambda x: bl.argmax(x, axis=1),
     ],
 )  # fmt: skip
 def test_nan_and_infinities_stand_where_eager_mode_has_them(f):

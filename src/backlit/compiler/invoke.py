@@ -134,7 +134,7 @@ def written(
             names[f"step{n}"] = step
             body.append(f"compute(step{n}, {values}, {results})")
             continue
-        names[f"t{n}"], names[f"run{n}"] = memoryview(step.table), step.run
+        names[f"t{n}"], names[f"run{n}"] = step.table.data, step.run
         for slot, i in step.inputs:
             if inputs[i].shape:
                 body.append(f"t{n}[{slot}] = pointer(v{i})")

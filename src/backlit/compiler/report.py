@@ -97,7 +97,7 @@ class Report(NamedTuple):
         axes.set_yticks(places, names, fontsize=8)
         axes.invert_yaxis()
         longest = max([r.seconds for r in self.rows], default=0.0) * 1e6
-        for place, r in zip(places, self.rows, strict=True):
+        for place, r in enumerate(self.rows):
             text = f"{_time(r.seconds)}, {100 * r.share:.0f} %" + (f", {r.threads} threads" if r.threads > 1 else "")
             axes.text(r.seconds * 1e6 + 0.01 * longest, place, text, va="center", fontsize=7, color="#555555")
         axes.set_xlim(0, 1.3 * longest or 1.0)

@@ -159,6 +159,10 @@ class RowPlan(Kernel):
     def _reduces(self, node: Node) -> bool:
         return node.op.name in REDUCTIONS and bool(self.space.reduced)
 
+    def _taken(self, node: Node) -> str:
+        """The dtype of what a reduction takes in."""
+        return code_of(next(x for x in node.inputs or () if isinstance(x, Node)).dtype)
+
     # --- reading -----------------------------------------------------------------------------------
 
     def source(self) -> list[str]:

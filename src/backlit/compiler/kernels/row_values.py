@@ -164,7 +164,3 @@ class RowValues(RowPlan):
 
     def _stride(self, axis: int) -> int:
         return max((abs(v.strides[axis]) for v in self.space.reads.values()), default=0)
-
-    def _taken(self, node: Node) -> str:
-        """The dtype of what a reduction takes in."""
-        return code_of(next(x for x in node.inputs or () if isinstance(x, Node)).dtype)
