@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.compiler.kernels.conv_nest import WORTH
 from backlit.compiler.kernels.conv_pool import PooledConvolution
 from backlit.compiler.lower.steps import Run, walk
 
@@ -22,7 +23,7 @@ def pooled(function: Any, *values: Any, **options: Any) -> int:
     plan = compiled.plan(*values)
     found = [s.kernel for step in plan.steps for s in walk([step]) if isinstance(s, Run)]
     kernels = [k for k in found if isinstance(k, PooledConvolution)]
-    assert all(k.grain <= max(1, 100_000 * k.units // k.flops) for k in kernels)  # threads share what is worth it
+    assert all(k.grain == max(1, WORTH * k.units // k.flops) for k in kernels)  # threads share what is worth it
     return len(kernels)
 
 
