@@ -44,6 +44,8 @@ class Assignments:
             self._inputs.setdefault(storage.views[n].buffer, []).append(n)
         self._pairs = [(o, t) for o, t in zip(graph.outputs, wanted, strict=True) if t is not None]
         self._pending: list[tuple[Any, View]] = []
+        self._early = [(o, t) for o, t in self._pairs if self._is_there(o) and not self._held(t.buffer)]
+        self._pairs = [pair for pair in self._pairs if pair not in self._early]
         self._given_out = {storage.root(o): o for o, _ in self._pairs if isinstance(o, Node)}
         moved: set[Node] = set()
         for o, place in self._pairs:
@@ -55,6 +57,17 @@ class Assignments:
                     self.overwritten.add(place.buffer)
             else:
                 self._pending.append((o, place))
+
+    def _is_there(self, o: Any) -> bool:
+        """Is an output an input handed through? Then it is copied before anything can overwrite it."""
+        return isinstance(o, Node) and self.storage.root(o) in self.graph.inputs
+
+    def first(self, region: Region) -> Iterator[Kernel]:
+        """The copies of inputs handed through."""
+        for o, place in self._early:
+            source = region.view_of(o)
+            if source != place and prod(place.shape):
+                yield region.copy(o, source, place)
 
     def sources(self) -> Iterator[Node]:
         """The nodes whose values must be in memory at the end."""

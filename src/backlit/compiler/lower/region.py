@@ -84,7 +84,7 @@ class Region:
         self.assignments = Assignments(self.graph, self.storage, self.grouping, wanted)
         self.kept.settle()
         self._relaid: dict[tuple[Node, int], View] = {}
-        self.steps = []
+        self.steps = [Run(k) for k in self.assignments.first(self)]
         for group in ordered(self.grouping, self.storage, self.kept.nodes):
             first = len(self.steps)
             self.steps += self._lowered(group)

@@ -32,12 +32,12 @@ class RegisterGradient:
 
     >>> import backlit as bl
     >>> from backlit import static
-    >>> @static.RegisterGradient("straight_through")
+    >>> @static.RegisterGradient("pass_on")
     ... def _(op, grad):
     ...     return grad
     >>> with static.Graph() as graph, static.Session() as session:
     ...     x = static.placeholder("float32", shape=(2,))
-    ...     with graph.gradient_override_map({"exp": "straight_through"}):
+    ...     with graph.gradient_override_map({"exp": "pass_on"}):
     ...         y = bl.exp(x)
     ...     session.run(static.gradients(y, x), {x: [0.0, 1.0]})
     [array([1., 1.], dtype=float32)]
