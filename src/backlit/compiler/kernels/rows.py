@@ -102,11 +102,15 @@ class Rows(RowValues):
         long = prod(self.space.sizes[i] for i in self.space.reduced) > 2 * RUN * lanes * self.unroll
         outer = {r: Accumulator(k, r, self._taken(r), lanes, self.unroll, long) for r in reductions} if long else {}
 
+        after = self._put_away_after(others, self.axis, lanes)
+
         def walk(axes: Sequence[int], at: dict[int, Any]) -> None:
             if axes:
                 low, high = self._range(k, axes[0], block)
                 with k.loop(low, high) as i:
                     walk(axes[1:], {**at, axes[0]: i})
+                if len(others) - len(axes) == after:
+                    between()
                 return
 
             def body(i: Ix, way: int, mask: Val | None) -> None:
@@ -119,11 +123,11 @@ class Rows(RowValues):
                 for node in stored:
                     self._write(k, node, env[node], here, lanes, mask)
 
-            def between() -> None:
-                for r, total in outer.items():
-                    total.absorb(inner[r])
+            self._sweep(k, self.axis, block, lanes, body, RUN, between if outer and after == len(others) else None)
 
-            self._sweep(k, self.axis, block, lanes, body, RUN, between if outer else None)
+        def between() -> None:
+            for r, total in outer.items():
+                total.absorb(inner[r])
 
         walk(others, index)
         return {r: together(k, r, (outer or inner)[r].total()) for r in reductions}
@@ -167,11 +171,15 @@ class Rows(RowValues):
                 for r in self.reductions:
                     total[r].absorb(gathered[r])
 
+        after = self._put_away_after(axes[:-1], axes[-1], 1)
+
         def walk(rest: Sequence[int], at: dict[int, Any]) -> None:
             if len(rest) > 1:
                 low, high = self._range(k, rest[0], block)
                 with k.loop(low, high) as i:
                     walk(rest[1:], {**at, rest[0]: i})
+                if long and len(axes) - len(rest) == after:
+                    between()
                 return
 
             def body(i: Ix, way: int, _: Val | None) -> None:
@@ -185,13 +193,26 @@ class Rows(RowValues):
                     for node in stored:
                         self._write(k, node, env[node], here, self.lanes, mask)
 
-            self._sweep(k, rest[0], block, 1, body, RUN, between if long else None)
+            self._sweep(k, rest[0], block, 1, body, RUN, between if long and after == len(axes) - 1 else None)
 
         walk(axes, index)
         for (start, mask), gathered in zip(places, totals or sums, strict=True):
             row: dict[Node, Val] = {}
             states = {r: a.total() for r, a in gathered.items()}
             self._finish(k, states, row, {**index, self.axis: start}, block, 0, mask)
+
+    def _put_away_after(self, outside: Sequence[int], swept: int, step: int) -> int:
+        """After the loop over which of the axes `outside` sums are put away; their number for within the sweep itself.
+
+        Where the sweep is short, several make a run, so that putting away costs little beside adding.
+        """
+        count = -(-self.space.sizes[swept] // (step * self.unroll))
+        for depth in range(len(outside), 0, -1):
+            size = self.space.sizes[outside[depth - 1]]
+            if count >= RUN or count * size > 8 * RUN:
+                return depth
+            count *= size
+        return 0
 
     def _finish(
         self, k: Emitter, sums: Mapping[Node, list[Val]], row: dict[Node, Val], index: Mapping[int, Any], block: Ix,
