@@ -52,6 +52,11 @@ def shares(kernel: Kernel, threads: int) -> bool:
     return threads > 1 and kernel.units >= 2 * kernel.grain
 
 
+def worth_threads(steps: Sequence[Step]) -> bool:
+    """Do some steps take long enough for other threads to be woken?"""
+    return seconds(steps) > ALONE
+
+
 def seconds(steps: Sequence[Step]) -> float:
     """How long some steps take on one thread, roughly: enough to tell whether threads are worth waking."""
     total = 0.0
@@ -80,7 +85,7 @@ class Driver:
     def __init__(self, steps: Sequence[Step], arena: Arena, host: Host, target: Target, threads: int) -> None:
         self.arena, self.host, self.target = arena, host, target
         self.steps = list(steps)
-        self.threads = threads if seconds(self.steps) > ALONE else 1
+        self.threads = threads
         self._lines: list[str] = []
         self._count = 0
         self._pending: list[tuple[Buffer, bool, bool]] = []  # buffer, written, by thread 0 alone

@@ -22,7 +22,7 @@ from . import pipeline
 from .codegen.values import code_of
 from .codegen.writer import Target
 from .debug import Debug
-from .driver import Code, Driver
+from .driver import Code, Driver, worth_threads
 from .invoke import Entry, Pointer, entered, written
 from .kernels.views import Buffer, View
 from .lower.region import Context, Region
@@ -45,26 +45,17 @@ class NativePlan:
     """
 
     def __init__(self, graph: Graph, host: Host, threads: int, donated: Mapping[int, int], name: str) -> None:
-        self.graph, self.name, self.host, self.threads = graph, name, host, threads
+        self.graph, self.name, self.host = graph, name, host
         self.donated = dict(donated)
         fma, avx512 = host.has("fma") or "aarch64" in host.triple, host.vector_bytes == 64
         self.target = Target(host.vector_bytes, host.vector_registers, fma, avx512)
         self._debug = debug = Debug(name)
         self.optimised = pipeline.run(graph, debug.observer(graph))
         debug.stage("passes")
-        context = Context(self.target, threads)
-        self.inputs = [self._argument(context, n.name or f"x{i}", n, "input") for i, n in enumerate(graph.inputs)]
-        self.outputs: list[View | None] = []
-        for i, o in enumerate(self.optimised.outputs):
-            given = self.donated.get(i)
-            if given is not None:
-                self.outputs.append(self.inputs[given])
-            else:
-                self.outputs.append(self._argument(context, f"out{i}", o, "output") if isinstance(o, Node) else None)
-        self._status = context.status
+        self._lower(threads)
+        if threads > 1 and not worth_threads(self.steps):
+            self._lower(1)
         self._noted = np.zeros(1, np.int64)
-        self.region = Region(context, self.optimised, self.inputs, self.outputs)
-        self.steps = self.region.steps
         self.arena = plan(self.steps)
         debug.stage("kernels")
         self._codes: list[Code] = []
@@ -73,6 +64,22 @@ class NativePlan:
         if config.get().check:
             self._call = self._checked(self._call)
         debug.done(self)
+
+    def _lower(self, threads: int) -> None:
+        """The optimised graph as steps for so many threads."""
+        self.threads = threads
+        context = Context(self.target, threads)
+        self.inputs = [self._argument(context, n.name or f"x{i}", n, "input") for i, n in enumerate(self.graph.inputs)]
+        self.outputs: list[View | None] = []
+        for i, o in enumerate(self.optimised.outputs):
+            given = self.donated.get(i)
+            if given is not None:
+                self.outputs.append(self.inputs[given])
+            else:
+                self.outputs.append(self._argument(context, f"out{i}", o, "output") if isinstance(o, Node) else None)
+        self._status = context.status
+        self.region = Region(context, self.optimised, self.inputs, self.outputs)
+        self.steps = self.region.steps
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The outputs for these inputs, in order. Calls from several threads wait for one another."""
