@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime import pool
-from ..runtime.memory import aligned, data_pointer
+from ..runtime.memory import ALIGNMENT, aligned, data_pointer
 from ..runtime.native import Loaded
 from .kernels.views import Buffer, View
 
@@ -96,6 +96,7 @@ def written(
     """
     names: dict[str, Any] = {
         "ndarray": np.ndarray, "contiguous": np.ascontiguousarray, "pointer": data_pointer, "count": sys.getrefcount,
+        "moved": _moved,
         "compute": compute, "acquire": lock.acquire, "release": lock.release, "after": after, "held": program,
     }  # fmt: skip
     head: list[str] = []
@@ -110,6 +111,8 @@ def written(
             body += [f"s{i}[()] = v{i}", f"v{i} = s{i}"]
         elif i in dynamic or calls or i in donated.values():
             head.append(f"if v{i}.__class__ is not ndarray or not v{i}.flags.c_contiguous: v{i} = contiguous(v{i})")
+            if i in donated.values() and view.buffer.nbytes >= ALIGNMENT:
+                head.append(f"if pointer(v{i}) % {ALIGNMENT}: v{i} = moved(v{i})")
     rooms: list[Any] = []
     names["rooms"] = rooms
     for i, view in enumerate(outputs):
@@ -157,6 +160,13 @@ def written(
     ]  # fmt: skip
     exec(compile("\n".join(lines), "<call of a plan>", "exec"), names)
     return names["call"]
+
+
+def _moved(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A donated array at a multiple of a cache line: once moved, it stays so from call to call."""
+    room = aligned(array.nbytes).view(array.dtype).reshape(array.shape)
+    room[...] = array
+    return room
 
 
 def _maker(view: View) -> Callable[[], np.ndarray[Any, Any]]:
