@@ -61,9 +61,9 @@ _METHOD = """
 - **Best ordinary form.** torch with fused optimizers, channels-last images and gradients set to None; torch.compile;
   jax.jit with donated buffers and `lax.scan` or `fori_loop`; tf.function with and without XLA; NumPy by hand with its
   memory reused. The code is in `bench/`, one file for each kind of workload.
-- **Same conditions.** {threads} threads for everybody. Each contender has a process of its own that is idle while
-  another is timed. Samples are taken in turns, after calls that do not count; a sample is as many calls as take some
-  hundredths of a second. Other programs kept {load:.1f} cores busy when the run began.
+- **Same conditions.** {threads} threads for everybody. Each contender has a process of its own, and the next is timed
+  when the threads of the last no longer spin. Samples are taken in turns, after calls that do not count; a sample is as
+  many calls as take some hundredths of a second. Other programs kept {load:.1f} cores busy when the run began.
 - **The limit** is what this machine showed in the same run: {arithmetic:.0f} GFLOP/s in the best matrix product of any
   contender, {memory:.0f} GB/s in its best triad. 'Of the limit' is the time that the arithmetic (or the memory traffic)
   of the workload needs at that speed, as a share of Backlit's time. Data that stay in the caches, and convolutions with

@@ -19,6 +19,7 @@ from bench.remote import Failed, Remote
 from bench.runner import Disagreement, compare, record, statistics_of
 from bench.scalars import Descent
 from bench.suite import limits, small, workloads
+from bench.worker import rest
 from bench.workload import Workload
 
 
@@ -87,6 +88,36 @@ def test_a_worker_answers_and_reports_errors() -> None:
             remote.ask("prepare", 60, workload="W0")
     finally:
         remote.stop()
+
+
+class Clock:
+    """Seconds of a process whose threads use a core for so long, as the module `time` tells them."""
+
+    def __init__(self, busy: float) -> None:
+        self.now, self.busy = 0.0, busy
+
+    def perf_counter(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+    def process_time(self) -> float:
+        return min(self.now, self.busy)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_worker_rests_until_its_threads_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(busy=0.15)
+    monkeypatch.setattr("bench.worker.time", clock)
+    rest()
+    assert 0.15 <= clock.now < 0.17
+
+
+def test_threads_that_never_rest_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.worker.time", Clock(busy=float("inf")))
+    with pytest.raises(TimeoutError, match="still busy 1 s"):
+        rest(patience=1)
 
 
 def test_the_environment_does_not_hold_numpy_back(monkeypatch: pytest.MonkeyPatch) -> None:
