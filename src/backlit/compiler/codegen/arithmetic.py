@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...base.errors import BacklitError
@@ -207,9 +207,9 @@ class Arithmetic(Writer):
         """A mask that is true in as many lanes as the index `count` says."""
         return self.compare("lt", self.lane_numbers("i4", lanes), self.cast(self.index(count), "i4"))
 
-    def across(self, what: str, a: Val) -> Val:
-        """All lanes combined: `add` and `mul` (by halves), `maximum` and `minimum` (NaN wins), `and`, `or`."""
-        step = {
+    def combination(self, what: str) -> Callable[[Val, Val], Val]:
+        """What combines two values: `add`, `mul`, `maximum` and `minimum` (NaN wins), `and`, `or`."""
+        return {
             "add": lambda x, y: x + y,
             "mul": lambda x, y: x * y,
             "maximum": self.maximum,
@@ -217,6 +217,10 @@ class Arithmetic(Writer):
             "and": lambda x, y: x & y,
             "or": lambda x, y: x | y,
         }[what]
+
+    def across(self, what: str, a: Val) -> Val:
+        """All lanes combined by halves; for `what` see `combination`."""
+        step = self.combination(what)
         rest: Val | None = None
         while a.lanes > 1:
             half = a.lanes // 2

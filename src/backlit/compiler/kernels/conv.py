@@ -330,8 +330,7 @@ class Convolution(Direct):
         x, w = operands
         self.name, self.nodes = node.op.name, (node, *body.nodes)
         first = 3 if is_split(x, node.ndim) else 2
-        geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
-        axes = conv_axes.forward(x.shape[first:], node.shape[2:], w.shape[2:], **geometry)
+        axes = conv_axes.forward(x.shape[first:], node.shape[2:], w.shape[2:], **conv_axes.geometry(node))
         self._prepare(node, x, w, body, target, [axes], backward=False)
 
 
@@ -344,6 +343,5 @@ class BackwardData(Direct):
         g, w = operands
         self.name, self.nodes = node.op.name, (node, *body.nodes)
         first = 3 if is_split(g, node.ndim) else 2
-        geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
-        parts = conv_axes.phases(node.shape[2:], g.shape[first:], w.shape[2:], **geometry)
+        parts = conv_axes.phases(node.shape[2:], g.shape[first:], w.shape[2:], **conv_axes.geometry(node))
         self._prepare(node, g, w, body, target, parts, backward=True)

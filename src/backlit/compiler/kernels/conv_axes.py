@@ -7,6 +7,7 @@ from itertools import product
 from math import gcd
 from typing import Any, NamedTuple
 
+from ...graph.node import Node
 from ..codegen.emitter import Emitter
 from ..codegen.values import Ix
 
@@ -86,6 +87,11 @@ def _bounds(k: Emitter, n: int, a: int, b: Ix, size: int) -> tuple[Any, Any]:
     if a > 1:
         low, high = low / step, high / step
     return low, k.minimum(high, k.const(n, "i8"))
+
+
+def geometry(node: Node) -> dict[str, Any]:
+    """How the window of a convolution or a pooling goes, as `forward` and `phases` take it."""
+    return {key: node.params[key] for key in ("stride", "padding", "dilation")}
 
 
 def forward(

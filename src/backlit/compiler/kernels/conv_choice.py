@@ -29,7 +29,7 @@ def convolution(node: Node, operands: Sequence[View], body: Body, target: Target
         return BackwardWeight(node, operands, body, target, threads)
     if not fast:
         return (Convolution if kind == "convolve" else BackwardData)(node, operands, body, target, threads)
-    geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
+    geometry = conv_axes.geometry(node)
     if kind == "convolve":
         return Winograd(node, x, w, conv_axes.forward(x.shape[2:], node.shape[2:], (3, 3), **geometry), body, target)
     (axes,) = conv_axes.phases(node.shape[2:], x.shape[2:], (3, 3), **geometry)

@@ -81,8 +81,7 @@ class BackwardWeight(Kernel):
         self.groups = 1 if self.paired else node.params["groups"]
         self.outputs, self.inputs = node.shape[0] // self.groups, node.shape[1]
         first = 3 if self.split else 2
-        geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
-        self.axes = conv_axes.forward(x.shape[first:], g.shape[first:], node.shape[2:], **geometry)
+        self.axes = conv_axes.forward(x.shape[first:], g.shape[first:], node.shape[2:], **conv_axes.geometry(node))
         columns = self.outputs if self.split else -(-self.outputs // self.lanes)
         self.tile = best_tile(self.axes[-1], self.inputs, columns, target.vector_registers)
         if self.split:  # their sums become one vector

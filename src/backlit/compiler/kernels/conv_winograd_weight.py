@@ -40,8 +40,7 @@ class WinogradWeight(Patches):
         self.name, self.nodes = f"{node.op.name}_winograd", (node, *body.nodes)
         self.node, self.body = node, body
         self.x, self.g = x, g = tuple(operands)
-        geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
-        self.axes = conv_axes.forward(x.shape[2:], g.shape[2:], (3, 3), **geometry)
+        self.axes = conv_axes.forward(x.shape[2:], g.shape[2:], (3, 3), **conv_axes.geometry(node))
         self.code = code = x.buffer.code
         self.lanes = lanes = target.lanes(code)
         self.outputs, self.inputs = node.shape[:2]

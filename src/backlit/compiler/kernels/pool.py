@@ -170,7 +170,7 @@ class PoolForward(Pool):
         nodes = [node] if isinstance(node, Node) else list(node)
         params, x = nodes[0].params, operands[0]
         self.window = params["window"]
-        geometry = {key: params[key] for key in ("stride", "padding", "dilation")}
+        geometry = conv_axes.geometry(nodes[0])
         first = 3 if is_split(x, nodes[0].ndim) else 2
         axes = conv_axes.forward(x.shape[first:], nodes[0].shape[2:], self.window, **geometry)
         self.kinds = {n.op.name: n for n in nodes}
@@ -221,7 +221,7 @@ class PoolBackward(Pool):
 
     def __init__(self, node: Node, operands: Sequence[View], body: Body, target: Target, threads: int) -> None:
         self.window = node.params["window"]
-        geometry = {key: node.params[key] for key in ("stride", "padding", "dilation")}
+        geometry = conv_axes.geometry(node)
         out = operands[0].shape[3 if is_split(operands[0], node.ndim) else 2 :]
         parts = conv_axes.phases(node.shape[2:], out, self.window, **geometry)
         self._prepare([node], operands, body, target, parts)

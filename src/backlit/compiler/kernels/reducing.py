@@ -184,4 +184,4 @@ class Accumulator:
         return states[0]
 
 
-__all__ = ["Accumulator", "merge", "result", "start", "take", "together"]
+__all__ = ["Accumulator", "lowest", "merge", "result", "start", "take", "together"]

@@ -142,7 +142,7 @@ class RowValues(RowPlan):
             env[member] = self._read(k, x, [index.get(i, 0) for i in range(len(self.space.sizes))], mask)
         return k.spread(env[member], env[member].code, self.lanes)
 
-    def _position(self, k: Emitter, node: Node, index: Mapping[int, Any], along: bool) -> Val | None:
+    def _position(self, k: Emitter, node: Node, index: Mapping[int, Any]) -> Val | None:
         """Where the elements of a vector stand among those that argmax looks at."""
         if node.op.name not in ("argmax", "argmin"):
             return None
@@ -152,7 +152,7 @@ class RowValues(RowPlan):
             if i in self.space.reduced:
                 place = place + Ix.of(index[i]) * s
         first = k.spread(k.index(place), "i8", self.lanes)
-        return first + k.lane_numbers("i8", self.lanes) if along else first
+        return first + k.lane_numbers("i8", self.lanes) if self.inner else first
 
     def _range(self, k: Emitter, axis: int, block: Ix) -> tuple[Ix, Ix]:
         """The part of an axis that a unit walks."""

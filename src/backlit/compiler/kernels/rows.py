@@ -85,12 +85,7 @@ class Rows(RowValues):
             env = kept.setdefault(j, {})
             env.update(row)
             at = {**index, self.axis: Ix(j * lanes)}
-            for r in reductions:
-                x = self._operand(k, r, env, at, mask)
-                gathered[r].add(j, x, self._position(k, r, at, True), mask)
-            self._evaluate(k, stored, env, at, mask)
-            for node in stored:
-                self._write(k, node, env[node], at, lanes, mask)
+            self._gather(k, gathered, j, stored, env, at, mask)
         return {r: together(k, r, a.total()) for r, a in gathered.items()}
 
     def _pass(
@@ -115,13 +110,7 @@ class Rows(RowValues):
 
             def body(i: Ix, way: int, mask: Val | None) -> None:
                 env = dict(row)
-                here = {**at, self.axis: i}
-                for r in reductions:
-                    x = self._operand(k, r, env, here, mask)
-                    inner[r].add(way, x, self._position(k, r, here, True), mask)
-                self._evaluate(k, stored, env, here, mask)
-                for node in stored:
-                    self._write(k, node, env[node], here, lanes, mask)
+                self._gather(k, inner, way, stored, env, {**at, self.axis: i}, mask)
 
             self._sweep(k, self.axis, block, lanes, body, RUN, between if outer and after == len(others) else None)
 
@@ -131,6 +120,19 @@ class Rows(RowValues):
 
         walk(others, index)
         return {r: together(k, r, (outer or inner)[r].total()) for r in reductions}
+
+    def _gather(
+        self, k: Emitter, gathered: Mapping[Node, Accumulator], way: int, stored: Sequence[Node], env: dict[Node, Val],
+        at: Mapping[int, Any], mask: Val | None,
+    ) -> None:  # fmt: skip
+        """Take one vector into the reductions, and write what is stored of it."""
+        for r, accumulator in gathered.items():
+            x = self._operand(k, r, env, at, mask)
+            # Where lanes are columns and not terms of one sum, those outside the mask are never written.
+            accumulator.add(way, x, self._position(k, r, at), mask if self.inner else None)
+        self._evaluate(k, stored, env, at, mask)
+        for node in stored:
+            self._write(k, node, env[node], at, self.lanes, mask)
 
     def _outer(self, k: Emitter, index: dict[int, Any], block: Ix, column: Ix) -> None:
         n, lanes = self.space.sizes[self.axis], self.lanes
@@ -185,13 +187,7 @@ class Rows(RowValues):
             def body(i: Ix, way: int, _: Val | None) -> None:
                 for (start, mask), gathered in zip(places, sums, strict=True):
                     env: dict[Node, Val] = {}
-                    here = {**at, rest[0]: i, self.axis: start}
-                    for r in self.reductions:
-                        x = self._operand(k, r, env, here, mask)
-                        gathered[r].add(way, x, self._position(k, r, here, False))
-                    self._evaluate(k, stored, env, here, mask)
-                    for node in stored:
-                        self._write(k, node, env[node], here, self.lanes, mask)
+                    self._gather(k, gathered, way, stored, env, {**at, rest[0]: i, self.axis: start}, mask)
 
             self._sweep(k, rest[0], block, 1, body, RUN, between if long and after == len(axes) - 1 else None)
 

@@ -116,18 +116,11 @@ def step_on(k: Emitter, carries: Sequence[Carry]) -> None:
             variable.set(value)
 
 
-class Scan(Step):
-    """A loop of a known number of steps, over the slices of arrays in memory.
+class Loop(Step):
+    """What loops share: the values carried on, and the steps of one turn."""
 
-    Attributes:
-        slices: what is read in each step, with the distance from one slice to the next.
-        stacked: arrays in memory with what is written there in each step.
-    """
-
-    def __init__(self, carries: Sequence[Carry], length: int, reverse: bool) -> None:
-        self.carries, self.length, self.reverse = list(carries), length, reverse
-        self.slices: list[tuple[Loaded, int]] = []
-        self.stacked: list[tuple[Memory, Elements]] = []
+    def __init__(self, carries: Sequence[Carry]) -> None:
+        self.carries = list(carries)
         self.block: Block = []
 
     def parts(self) -> Iterable[Step]:
@@ -136,12 +129,34 @@ class Scan(Step):
     def ask(self, lanes: int) -> None:
         for carry in self.carries:
             carry.ask(lanes)
-        for _, y in self.stacked:
-            for piece in y.pieces(lanes_of(y.code, lanes)):
-                ask(piece)
+        self.ask_at_end(lanes)
         ask_all(self.block, lanes)
         for carry in self.carries:
             ask_in(carry.inner.made, carry.start)
+
+    def ask_at_end(self, lanes: int) -> None:
+        """Ask for what is used at the end of each turn, beside what is carried on."""
+        raise NotImplementedError
+
+
+class Scan(Loop):
+    """A loop of a known number of steps, over the slices of arrays in memory.
+
+    Attributes:
+        slices: what is read in each step, with the distance from one slice to the next.
+        stacked: arrays in memory with what is written there in each step.
+    """
+
+    def __init__(self, carries: Sequence[Carry], length: int, reverse: bool) -> None:
+        super().__init__(carries)
+        self.length, self.reverse = length, reverse
+        self.slices: list[tuple[Loaded, int]] = []
+        self.stacked: list[tuple[Memory, Elements]] = []
+
+    def ask_at_end(self, lanes: int) -> None:
+        for _, y in self.stacked:
+            for piece in y.pieces(lanes_of(y.code, lanes)):
+                ask(piece)
 
     def emit(self, k: Emitter) -> None:
         for carry in self.carries:
@@ -161,7 +176,7 @@ class Scan(Step):
             carry.leave()
 
 
-class While(Step):
+class While(Loop):
     """A loop that runs as long as a test holds.
 
     Attributes:
@@ -170,20 +185,14 @@ class While(Step):
     """
 
     def __init__(self, carries: Sequence[Carry], first: Ref) -> None:
-        self.carries, self.first = list(carries), first
-        self.again = first
-        self.block: Block = []
+        super().__init__(carries)
+        self.first = self.again = first
 
-    def parts(self) -> Iterable[Step]:
-        return [*self.block, *(b for c in self.carries for b in (c.inner, c.after))]
+    def ask_at_end(self, lanes: int) -> None:
+        ask([self.again])
 
     def ask(self, lanes: int) -> None:
-        for carry in self.carries:
-            carry.ask(lanes)
-        ask([self.again])
-        ask_all(self.block, lanes)
-        for carry in self.carries:
-            ask_in(carry.inner.made, carry.start)
+        super().ask(lanes)
         ask([self.first])
 
     def emit(self, k: Emitter) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ...graph.node import Node
 from ..codegen.emitter import Emitter
 from ..codegen.values import Val
 from .body import apply
+from .reducing import lowest
 from .tiny_values import Base, Layout, Ref, ask, chosen, distinct, is_start, lanes_of, pieces, read, shuffles
 
 #: Ops of about one instruction; it is cheaper to compute one twice than to shuffle its result.
@@ -148,7 +147,7 @@ class Contraction(Base):
         return fetched + own + after, layout, found
 
     def emit(self, k: Emitter) -> None:
-        step = combined(k, self.what)
+        step = k.combination(self.what)
         for layout in self.made:
             found = self.ways[layout]
             requests = iter(self._requests(layout, found))
@@ -189,28 +188,13 @@ def by_halves(step: Callable[[Any, Any], Any], terms: Sequence[Any]) -> Any:
     return rest[0]
 
 
-def combined(k: Emitter, what: str) -> Callable[[Val, Val], Val]:
-    """The function that combines two values."""
-    return {
-        "add": lambda x, y: x + y,
-        "mul": lambda x, y: x * y,
-        "maximum": k.maximum,
-        "minimum": k.minimum,
-        "and": lambda x, y: x & y,
-        "or": lambda x, y: x | y,
-    }[what]
-
-
 def neutral(what: str, code: str) -> Any:
     """What changes nothing when it is combined."""
     if what in ("add", "mul"):
         return int(what == "mul")
     if what in ("and", "or"):
         return what == "and"
-    if code[0] == "f":
-        return np.inf if what == "minimum" else -np.inf
-    limits = np.iinfo(code)
-    return limits.max if what == "minimum" else limits.min
+    return lowest(code, largest=what == "minimum")
 
 
 # --- positions ---------------------------------------------------------------------------------------
@@ -284,7 +268,7 @@ class Added(Base):
                 row = read(k, [self.rows[e][q] for e in layout])
                 where = k.compare("eq", here, k.table([self.place[e] for e in layout], "i8"))
                 terms.append(k.select(where, row, k.const(0, self.code)))
-            self.forms[layout] = by_halves(combined(k, "add"), terms)
+            self.forms[layout] = by_halves(k.combination("add"), terms)
 
 
 #: Where the number of a node is left whose index is out of range: the name of a buffer, and the number.
