@@ -7,6 +7,20 @@ from typing import Any
 from .workload import THREADS, Contender, Workload, rng
 
 
+def _in_place(function: Any, compiled: bool, old: Any, *given: Any) -> Any:
+    """A call that gives `function(old, *given)` the result before to write over."""
+    import backlit as bl
+
+    f = bl.compile(function, donate="old", threads=THREADS) if compiled else function
+
+    def call() -> Any:
+        nonlocal old
+        old = f(old, *given)
+        return old
+
+    return call
+
+
 class Product(Workload):
     """A product of square matrices; the best FLOPs a second of all of these stand for the machine's limit."""
 
@@ -30,20 +44,11 @@ class Product(Workload):
     def backlit(self, compiled: bool = True) -> Contender:
         import backlit as bl
 
-        a, b = map(bl.tensor, self.given())
-
-        def product(a: Any, b: Any, old: Any) -> Any:
+        def product(old: Any, a: Any, b: Any) -> Any:
             return a @ b
 
-        f = bl.compile(product, donate="old", threads=THREADS) if compiled else product
-        c = bl.zeros((self.n, self.n))
-
-        def call() -> Any:
-            nonlocal c
-            c = f(a, b, c)
-            return c
-
-        return self._contender(call)
+        a, b = map(bl.tensor, self.given())
+        return self._contender(_in_place(product, compiled, bl.zeros((self.n, self.n)), a, b))
 
     def numpy(self) -> Contender:
         import numpy as np
@@ -93,20 +98,11 @@ class Triad(Workload):
     def backlit(self, compiled: bool = True) -> Contender:
         import backlit as bl
 
-        b, c = map(bl.tensor, self.given())
-
-        def triad(a: Any, b: Any, c: Any) -> Any:
+        def triad(old: Any, b: Any, c: Any) -> Any:
             return b + 3.0 * c
 
-        f = bl.compile(triad, donate="a", threads=THREADS) if compiled else triad
-        a = bl.zeros(self.n)
-
-        def call() -> Any:
-            nonlocal a
-            a = f(a, b, c)
-            return a
-
-        return self._contender(call)
+        b, c = map(bl.tensor, self.given())
+        return self._contender(_in_place(triad, compiled, bl.zeros(self.n), b, c))
 
     def torch(self) -> Contender:
         import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -80,9 +81,9 @@ def measure(workload: Workload, remotes: dict[str, Remote], effort: Effort) -> d
         for name, r in ready.items()
     }
     samples: dict[str, list[float]] = {name: [] for name in ready}
-    names = list(ready)
+    names, order = list(ready), random.Random(0)
     for turn in range(effort.rounds):
-        names.append(names.pop(0)) if names else None  # nobody always comes after the same one
+        order.shuffle(names)  # nobody always comes after the same one
         for name in names:
             if turn < rounds[name] and name not in results:
                 try:
