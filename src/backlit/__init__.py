@@ -22,6 +22,7 @@ from .array_api import namespace as _namespace
 from .base.config import enable_grad as enable_grad
 from .base.config import no_grad as no_grad
 from .base.config import settings as settings
+from .base import higher as _higher
 from .base.errors import ArgumentError as ArgumentError
 from .base.errors import BacklitError as BacklitError
 from .base.errors import DtypeError as DtypeError
@@ -37,6 +38,7 @@ globals().update(_namespace.build())
 _LAZY = {
     "static": ".static",
     "testing": ".testing",
+    "nn": ".nn",
     "optim": ".optim",
     "data": ".data",
     "train": ".train",
@@ -47,6 +49,15 @@ _LAZY = {
 
 #: Functions that are loaded when they are first asked for, and where they live.
 _LAZY_FUNCTIONS = {"compile": ".modes.compile"}
+
+#: What `nn.Layer` asks the layers above for.
+_higher.PLACES.update(
+    fit="backlit.train.fitting.fit",
+    evaluate="backlit.train.fitting.evaluate",
+    predict="backlit.train.fitting.predict",
+    save_values="backlit.train.files.save_values",
+    load_values="backlit.train.files.load_values",
+)
 
 
 def __getattr__(name: str) -> Any:

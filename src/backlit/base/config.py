@@ -39,6 +39,8 @@ class Config(NamedTuple):
     check: bool = False
     native: bool = True
     default_graph: Any = None
+    #: The pass through a network that is under way (`nn/passes.py`), if any.
+    running: Any = None
     #: Must recording do more than usual? Then ops leave their short way. Follows from the others.
     watchful: bool = False
 
@@ -69,7 +71,7 @@ def settings(**changes: Any) -> Iterator[Config]:
     ...     bl.tensor(0.5).dtype
     dtype('float64')
     """
-    names = [name for name in Config._fields if name != "watchful"]
+    names = [name for name in Config._fields if name not in ("running", "watchful")]
     unknown = set(changes) - set(names)
     if unknown:
         raise ArgumentError(f"settings: no setting named {sorted(unknown)[0]!r}; there are {', '.join(names)}.")

@@ -18,7 +18,9 @@ def children(tree: Any) -> Opened | None:
 
     None itself is an inner node without children, so that an absent parameter is no leaf.
     Dicts keep their own order. A dataclass counts with its fields; `field(metadata={"static": True})`
-    keeps one out of the tree.
+    keeps one out of the tree. Any other class joins in with two methods: `__tree__`, which returns what this function
+    does, and `__tree_key__`, which returns something hashable that two of its trees have in common where they differ in
+    their leaves alone.
     """
     opener = _opener(tree.__class__)
     return None if opener is None else opener(tree)
@@ -29,6 +31,8 @@ def _opener(kind: type) -> Callable[[Any], Opened] | None:
     """How values of a class are opened. Asked for every leaf of every tree, so the answer is kept."""
     if kind is type(None):
         return lambda _: ([], lambda _: None)
+    if hasattr(kind, "__tree__"):
+        return kind.__tree__
     if issubclass(kind, dict):
         return _open_dict
     if issubclass(kind, tuple):

@@ -141,7 +141,11 @@ class _Writer:
         else:
             for key, value in static_fields(tree):
                 self.equal(f"{place}.{key}", value)
-            self.lines += [f"{part} = {place}.{key}" for part, (key, _) in zip(parts, named, strict=True)]
+            if hasattr(tree, "__tree__"):  # of the same key, so with the same children
+                self.lines.append(f"{place}_ = {place}.__tree__()[0]")
+                self.lines += [f"{part} = {place}_[{k}][1]" for k, part in enumerate(parts)]
+            else:
+                self.lines += [f"{part} = {place}.{key}" for part, (key, _) in zip(parts, named, strict=True)]
         for part, (_, child) in zip(parts, named, strict=True):
             self.take(part, child)
 

@@ -199,6 +199,8 @@ def _structure(tree: Any, path: str, where: str) -> Hashable:
 
 
 def static_fields(tree: Any) -> list[tuple[str, Any]]:
-    """The fields of a dataclass that are no part of its tree, with their values."""
+    """What an object has beside the leaves of its tree: the static fields of a dataclass, or its `__tree_key__`."""
+    if hasattr(tree, "__tree_key__"):
+        return [("__tree_key__()", tree.__tree_key__())]
     fields = getattr(type(tree), "__dataclass_fields__", {})
     return [(k, getattr(tree, k)) for k, f in fields.items() if f.init and f.metadata.get("static")]

@@ -1,0 +1,11 @@
+"""Networks: layers, and models made of them, whose parameters form a tree with readable paths."""
+
+from .dense import Dense
+from .dropout import Dropout
+from .layer import Layer
+from .norms import BatchNorm
+from .sequential import Residual, Sequential
+
+FullConnection = Dense
+
+__all__ = ["BatchNorm", "Dense", "Dropout", "FullConnection", "Layer", "Residual", "Sequential"]
