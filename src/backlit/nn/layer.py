@@ -24,12 +24,13 @@ from .passes import Pass, running, unmade
 class Layer:
     """A part of a network, or a whole one.
 
-    Its attributes are all there is. Those that are Tensors are its parameters, those that are layers (alone, or in lists,
-    tuples and dicts) its parts; a parameter has a path, such as `encoder.0.weight`. Other attributes are settings; those that begin
-    with an underscore are not looked at.
+    Its attributes are all there is. Those that are Tensors are its parameters, those that are layers (alone, or in
+    lists, tuples and dicts) its parts; a parameter has a path, such as `encoder.0.weight`. Other attributes are
+    settings; those that begin with an underscore are not looked at.
 
-    To write one, say in `forward` what it does, and hang its parts on it in `__init__`, its arguments under their own names. A layer with parameters of its own makes
-    them in `setup`, when it is first called and the shape of its input is known.
+    To write one, say in `forward` what it does, and hang its parts on it in `__init__`, its arguments under their own
+    names. A layer with parameters of its own makes them in `setup`, when it is first called and the shape of its
+    input is known.
 
     Attributes:
         buffers: the names of attributes that are state and no parameters, such as running means.
@@ -263,7 +264,7 @@ class Layer:
 
 
 class Filled(dict[str, Any]):
-    """The leaves of a model that are no Tensors for the moment, by path; with Tensors in their place it is a model again."""
+    """The leaves of a model that are no Tensors for the moment, by path; with Tensors it is a model again."""
 
     def __init__(self, build: Any, items: dict[str, Any]) -> None:
         super().__init__(items)

@@ -1,7 +1,7 @@
 """What hangs on a layer: the Tensors in its attributes, those of its layers, and of lists, tuples and dicts of these.
 
-Nothing is registered: the attributes are the model. What is met twice counts once, under the first path that leads there, so
-that a shared layer has one set of parameters, and tied weights are one parameter.
+Nothing is registered: the attributes are the model. What is met twice counts once, under the first path that leads
+there, so that a shared layer has one set of parameters, and tied weights are one parameter.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def key_of(value: Any, path: str, seen: dict[int, str]) -> Hashable:
         hash(value)
     except TypeError:
         raise ArgumentError(
-            f"{path.lstrip('.')} is {shown(value)} ({type(value).__name__}), which has no hash, so that compiled functions "
-            "cannot tell two models apart by it; give a tuple, a frozen dataclass, or a Tensor."
+            f"{path.lstrip('.')} is {shown(value)} ({type(value).__name__}), which has no hash, so that compiled "
+            "functions cannot tell two models apart by it; give a tuple, a frozen dataclass, or a Tensor."
         ) from None
     return type(value), value

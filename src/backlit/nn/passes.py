@@ -1,7 +1,7 @@
 """A pass through a network: what the outermost call of a layer keeps while it lasts.
 
-It knows the path of every layer, gives keys for random numbers, collects new values of buffers, makes parameters that are not
-there yet, and says in which layer an error came up.
+It knows the path of every layer, gives keys for random numbers, collects new values of buffers, makes parameters that
+are not there yet, and says in which layer an error came up.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Pass:
         """Where a layer stands in the network."""
         if id(layer) not in self._paths:
             raise ArgumentError(
-                f"{layer!r} is called within {type(self.root).__name__}, but does not hang on it, so that its parameters "
-                "would be no part of the model: make it an attribute, in __init__."
+                f"{layer!r} is called within {type(self.root).__name__}, but does not hang on it, so that its "
+                "parameters would be no part of the model: make it an attribute, in __init__."
             )
         return self._paths[id(layer)]
 
