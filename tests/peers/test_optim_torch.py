@@ -185,3 +185,93 @@ def test_schedules_are_torchs(name):
 def test_a_schedule_inside_an_optimizer():
     make = lambda o: S.CosineAnnealingLR(o, 100)
     close(ours(optim.adamw(optim.cosine(0.05, 100))), theirs(T.AdamW, {"lr": 0.05}, make))
+
+
+def test_clipping_by_global_norm_is_clip_grad_norm():
+    clip = lambda params: torch.nn.utils.clip_grad_norm_(params, 0.7)
+    found = ours(optim.chain(optim.clip_by_global_norm(0.7), optim.adam(0.02)))
+    close(found, theirs(T.Adam, {"lr": 0.02}, before=clip))
+
+
+def test_clipping_by_value_is_clip_grad_value():
+    clip = lambda params: torch.nn.utils.clip_grad_value_(params, 0.01)
+    found = ours(optim.chain(optim.clip_by_value(0.01), optim.sgd(0.5, momentum=0.9)))
+    close(found, theirs(T.SGD, {"lr": 0.5, "momentum": 0.9}, before=clip))
+
+
+def test_groups_are_parameter_groups():
+    optimizer = optim.groups({"*.bias": optim.sgd(0.1), "gain": None, "*": optim.adamw(0.01)})
+    params = {k: torch.tensor(v, requires_grad=True) for k, v in START.items()}
+    biases = [p for k, p in params.items() if k.endswith("bias")]
+    others = [p for k, p in params.items() if not k.endswith("bias") and k != "gain"]
+    both = T.SGD(biases, 0.1), T.AdamW(others, 0.01)
+    for g in GRADIENTS:
+        for k, p in params.items():
+            p.grad = torch.tensor(g[k])
+        for one in both:
+            one.step()
+    close(ours(optimizer), {k: p.detach().numpy() for k, p in params.items()})
+
+
+def test_ema_is_the_averaged_model():
+    model = torch.nn.Linear(5, 3, dtype=torch.float64)
+    start = {k: p.detach().numpy().copy() for k, p in model.named_parameters()}
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9))
+    average.update_parameters(model)  # the first call takes the parameters as they are
+    optimizer = T.Adam(model.parameters(), 0.05)
+    params = {k: bl.tensor(v) for k, v in start.items()}
+    ours = optim.ema(optim.adam(0.05), 0.9)
+    state = ours.init(params)
+    for _ in range(30):
+        slopes = {k: rng.normal(size=v.shape) for k, v in start.items()}
+        for k, p in model.named_parameters():
+            p.grad = torch.tensor(slopes[k])
+        optimizer.step()
+        average.update_parameters(model)
+        params, state = ours.update(params, slopes, state)
+    for k, p in average.module.named_parameters():
+        np.testing.assert_allclose(optim.averaged(state)[k].numpy(), p.detach().numpy(), rtol=1e-10)
+
+
+def test_accumulated_gradients_are_one_large_batch():
+    found = ours(optim.accumulate(optim.adam(0.05), 4))
+    means = [{k: sum(g[k] for g in GRADIENTS[i : i + 4]) / 4 for k in START} for i in range(0, STEPS, 4)]
+    close(found, ours(optim.adam(0.05), gradients=means))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"patience": 2, "factor": 0.5},
+        {"mode": "max", "patience": 1, "cooldown": 3},
+        {"patience": 0, "threshold": 0.3, "threshold_mode": "abs", "factor": 0.7},
+        {"mode": "max", "threshold": 0.2, "patience": 1, "threshold_mode": "rel", "factor": 0.9},
+    ],
+)
+def test_plateau_is_reduce_on_plateau(options):
+    optimizer = T.SGD([torch.zeros(1, requires_grad=True)], 0.5)
+    scheduler = S.ReduceLROnPlateau(optimizer, min_lr=1e-5, eps=0, **options)
+    watch = optim.plateau(min_scale=2e-5, **options)
+    state = watch.init()
+    sign = -1 if options.get("mode") == "max" else 1
+    for step in range(60):
+        figure = sign * (1 / (1 + 0.1 * step) + 0.2 * rng.normal())
+        scheduler.step(figure)
+        state = watch.update(figure, state)
+        np.testing.assert_allclose(0.5 * state.scale, optimizer.param_groups[0]["lr"], rtol=1e-12)
+
+
+def test_a_scaled_rate_is_a_rate_that_was_set():
+    def slower(i, state):
+        return optim.with_scale(state, 0.1) if i == 49 else state
+
+    params = {k: torch.tensor(v, requires_grad=True) for k, v in START.items()}
+    optimizer = T.NAdam(list(params.values()), 0.05)
+    for i, g in enumerate(GRADIENTS):
+        optimizer.param_groups[0]["lr"] = 0.05 if i < 50 else 0.005
+        for k, p in params.items():
+            p.grad = torch.tensor(g[k])
+        optimizer.step()
+    found = ours(optim.rate_scaled(optim.nadam(0.05)), after=slower)
+    close(found, {k: p.detach().numpy() for k, p in params.items()}, rtol=1e-7)

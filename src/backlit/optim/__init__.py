@@ -4,7 +4,10 @@ from .adafactor import adafactor
 from .adam import adam, adamw, nadam
 from .adaptive import adadelta, adagrad, rmsprop
 from .descent import lion, sgd
+from .gradients import chain, clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
+from .groups import freeze, groups
 from .optimizer import Optimizer, State
+from .plateau import Plateau, PlateauState, plateau
 from .schedules import (
     chained,
     cosine,
@@ -18,28 +21,44 @@ from .schedules import (
     step_decay,
     warm_up,
 )
+from .wrappers import accumulate, averaged, ema, rate_scaled, with_scale
 
 __all__ = [
     "Optimizer",
+    "Plateau",
+    "PlateauState",
     "State",
+    "accumulate",
     "adadelta",
     "adafactor",
     "adagrad",
     "adam",
     "adamw",
+    "averaged",
+    "chain",
     "chained",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "cosine",
     "cosine_restarts",
+    "ema",
     "exponential",
+    "freeze",
+    "global_norm",
+    "groups",
     "linear",
     "lion",
     "multistep",
     "nadam",
     "one_cycle",
+    "plateau",
     "polynomial",
     "product",
+    "rate_scaled",
     "rmsprop",
     "sgd",
     "step_decay",
     "warm_up",
+    "with_scale",
 ]

@@ -83,8 +83,10 @@ def _adam(
         return rate / (size.sqrt() * root + eps) * mean, mean, square, *largest
 
     names: tuple[str, ...] = ("mean", "square", "largest") if amsgrad else ("mean", "square")
-    slots = dict.fromkeys(names, zeros)
-    return by_rule(name, lr, change, slots=slots, shared=shared, weight_decay=weight_decay, decoupled=decoupled)
+    return by_rule(
+        name, lr, change, slots=dict.fromkeys(names, zeros), shared=shared,
+        weight_decay=weight_decay, decoupled=decoupled,
+    )  # fmt: skip
 
 
 def nadam(
