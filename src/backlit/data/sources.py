@@ -12,8 +12,10 @@ import numpy as np
 from ..base.errors import ArgumentError, DataError, MissingExtra
 from ..base.extras import require
 from ..base.folders import cache_folder
-from .dataset import Array, Dataset, Part, split
+from .arrays import Array
+from .dataset import Dataset, Part
 from .idx import read_idx
+from .splits import split
 
 #: The four official files and their SHA-256.
 MNIST_FILES = {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .dataset import Array
+from .arrays import Array
+from .transform import Transform
 
 
 @dataclass(frozen=True)
-class Standardize:
+class Standardize(Transform):
     """`(x - mean) / scale` in float32.
 
     >>> train = np.array([[0.0], [2.0]])
@@ -30,5 +32,5 @@ class Standardize:
         spread = np.asarray(np.std(x, axis=axis, keepdims=True, dtype=np.float64))[0]
         return cls(mean.astype(np.float32), np.where(spread > 0, spread, 1).astype(np.float32))
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, keys: Any = None) -> Array:
         return np.subtract(x, self.mean, dtype=np.float32) / self.scale
