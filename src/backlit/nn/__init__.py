@@ -4,8 +4,9 @@ from .dense import Dense
 from .dropout import Dropout
 from .layer import Layer
 from .norms import BatchNorm
+from .recurrent import GRU, LSTM, RNN
 from .sequential import Residual, Sequential
 
 FullConnection = Dense
 
-__all__ = ["BatchNorm", "Dense", "Dropout", "FullConnection", "Layer", "Residual", "Sequential"]
+__all__ = ["GRU", "LSTM", "RNN", "BatchNorm", "Dense", "Dropout", "FullConnection", "Layer", "Residual", "Sequential"]
