@@ -57,7 +57,7 @@ class Layer:
     def setup(self, key: Tensor, *inputs: Tensor) -> None:
         """Make the parameters, as attributes, for inputs of these shapes; their values are not to be looked at."""
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """The output for these inputs."""
         raise NotImplementedError(
             f"{type(self).__name__} does not say what it does: write its method forward(self, x)."

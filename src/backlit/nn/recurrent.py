@@ -65,7 +65,8 @@ class Recurrent(Layer):
         for what, value in (("units", units), ("layers", layers)):
             if as_index(value, what, name) < 1:
                 raise ArgumentError(f"{name}: {what} must be 1 or more, got {value}.")
-        initialiser(init), initialiser(recurrent_init)
+        initialiser(init)
+        initialiser(recurrent_init)
         self.units, self.layers, self.bidirectional, self.dropout = units, layers, bidirectional, dropout
         self.last, self.return_state = last, return_state
         self.use_bias, self.init, self.recurrent_init = use_bias, init, recurrent_init
