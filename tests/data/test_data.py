@@ -129,25 +129,6 @@ def test_downloads_carry_checksums_into_the_cache(no_mnist, monkeypatch):
         assert path == no_mnist / "cache" / "mnist"
 
 
-def test_split_keeps_proportions_and_loses_nothing():
-    y = np.repeat([0, 1, 2], [100, 50, 10])
-    parts = data.split(y, [0.6, 0.2, 0.2], seed=3)
-    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(160))
-    assert [np.bincount(y[p]).tolist() for p in parts] == [[60, 30, 6], [20, 10, 2], [20, 10, 2]]
-    with pytest.raises(ArgumentError, match="add up to 1"):
-        data.split(y, [0.5, 0.4])
-
-
-@pytest.mark.parametrize("axis", [0, None, (0, 2)])
-def test_standardize_uses_the_training_part_only(axis):
-    x = np.random.default_rng(0).normal(5, 3, (50, 4, 6))
-    found = data.Standardize.fit(x, axis)(x)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.mean(axis=axis), 0, atol=1e-6)
-    np.testing.assert_allclose(found.std(axis=axis), 1, rtol=1e-5)
-    assert np.all(data.Standardize.fit(np.full((3, 2), 7.0))(np.full((1, 2), 9.0)) == 2)
-
-
 def test_batches_visit_every_sample_once_in_the_order_of_the_seed():
     part = data.Part(np.arange(10.0), np.arange(10))
     rng = np.random.default_rng(1)

@@ -1,14 +1,16 @@
 """Datasets by name, their division, transforms fitted on the training part, and loaders of batches."""
 
+from .augment import Crop, Flip, Noise, Shift
 from .batches import batches
 from .dataset import Dataset, Part
 from .idx import read_idx
 from .loader import Loader
 from .sources import find_mnist, load
 from .splits import split
-from .transform import Transform
-from .transforms import Standardize
+from .transform import Transform, restore
+from .transforms import Compose, Flatten, Normalize, OneHot, Standardize
 
 __all__ = [
-    "Dataset", "Loader", "Part", "Standardize", "Transform", "batches", "find_mnist", "load", "read_idx", "split",
+    "Compose", "Crop", "Dataset", "Flatten", "Flip", "Loader", "Noise", "Normalize", "OneHot", "Part", "Shift",
+    "Standardize", "Transform", "batches", "find_mnist", "load", "read_idx", "restore", "split",
 ]  # fmt: skip

@@ -1,0 +1,42 @@
+"""Chance for every sample on its own: numbers that follow from one key for each row.
+
+A sample gets the same numbers in whatever batch it is read, so that training can stop and go on anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..ops.erfinv import inverse_erf
+from ..ops.threefry import threefry
+from .arrays import Array
+
+
+def child_keys(keys: Array, number: int) -> Array:
+    """New keys of keys (n, 2) and a number, such as the place of a step in a sequence."""
+    k0, k1 = np.ascontiguousarray(keys.T)
+    return np.stack([threefry.eval(k0, k1, np.uint32(number), word=word) for word in ("first", "second")], axis=-1)
+
+
+def bits(keys: Array, count: int) -> Array:
+    """`count` uint32 numbers for every key: (n, count)."""
+    counters = np.arange(count, dtype=np.uint32)
+    return threefry.eval(keys[:, :1], keys[:, 1:], counters[None], word="mixed")
+
+
+def integers(keys: Array, count: int, end: Any) -> Array:
+    """`count` whole numbers from 0 up to, without, `end` (one number, or one a column): (n, count)."""
+    return (bits(keys, count).astype(np.uint64) * np.asarray(end, np.uint64) >> np.uint64(32)).astype(np.int64)
+
+
+def uniforms(keys: Array, count: int) -> Array:
+    """`count` numbers in (0, 1) for every key, float64 (n, count)."""
+    return (bits(keys, count) + 0.5) * 2.0**-32
+
+
+def normals(keys: Array, count: int) -> Array:
+    """`count` standard normal numbers for every key, float64 (n, count)."""
+    return math.sqrt(2) * inverse_erf(2 * uniforms(keys, count) - 1)
