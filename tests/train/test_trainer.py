@@ -140,7 +140,7 @@ def test_data_on_disk_or_transformed_train_as_those_in_memory(tmp_path, monkeypa
     options = {"epochs": 2, "verbose": False}
     models[0].fit(Loader((X, Y), 32), **options)
     models[1].fit(Loader((np.load(tmp_path / "x.npy", mmap_mode="r"), Y), 32), **options)
-    models[2].fit(Loader((2 * X, Y), 32, transform=lambda batch: (batch[0] / 2, batch[1])), **options)
+    models[2].fit(Loader((2 * X, Y), 32, transform=lambda x: x / 2), **options)
     assert bits(models[0]) == bits(models[1]) == bits(models[2])
 
 
@@ -235,7 +235,7 @@ def test_a_loss_that_explodes_leaves_the_model_as_it_was():
     ("call", "error", "text"),
     [
         (lambda m: m.fit(X), ArgumentError, "targets are missing"),
-        (lambda m: m.fit(X, Y[:5]), ShapeError, "differ in their number of samples"),
+        (lambda m: m.fit(X, Y[:5]), ShapeError, "whose first axis"),
         (lambda m: m.fit(X, X, verbose=False), ArgumentError, "no loss suits outputs of shape"),
         (lambda m: m.fit(X, Y, loss="cross_entrpy"), ArgumentError, "Did you mean 'cross_entropy'"),
         (lambda m: m.fit(X, Y, optimizer="adma"), ArgumentError, "Did you mean 'adam'"),

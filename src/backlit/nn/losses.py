@@ -63,12 +63,16 @@ def mae(outputs: Any, targets: Any, /, *, weights: Any = None, reduction: str = 
 
 def huber(outputs: Any, targets: Any, /, *, delta: float = 1.0, weights: Any = None, reduction: str = "mean") -> Any:
     """Half the squared error up to `delta`, from there on a straight line (Huber 1964)."""
-    return averaged(plain_huber(as_tensor(outputs), targets, delta=delta, reduction="none"), weights, reduction, "huber")
+    return averaged(
+        plain_huber(as_tensor(outputs), targets, delta=delta, reduction="none"), weights, reduction, "huber"
+    )
 
 
 def smooth_l1(outputs: Any, targets: Any, /, *, beta: float = 1.0, weights: Any = None, reduction: str = "mean") -> Any:
     """`huber` divided by `beta` (Girshick 2015, equation 3): the slope far away is 1 for every `beta`."""
-    return averaged(plain_huber(as_tensor(outputs), targets, delta=beta, reduction="none") / beta, weights, reduction, "smooth_l1")
+    return averaged(
+        plain_huber(as_tensor(outputs), targets, delta=beta, reduction="none") / beta, weights, reduction, "smooth_l1"
+    )
 
 
 def cross_entropy(

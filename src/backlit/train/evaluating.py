@@ -23,7 +23,7 @@ class Evaluation:
 
     def __init__(self, model: Layer, goal: Goal, threads: int | None = None) -> None:
         self._goal = goal
-        self._loop = evaluation_loop(model, goal.loss, goal.metrics, threads)
+        self._loop = evaluation_loop(model, goal, threads)
 
     def __call__(self, values: Mapping[str, Any], data: Loader) -> dict[str, Any]:
         """The mean loss, and the metrics, on all samples."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ import numpy as np
 
 from ..base.config import config, no_grad
 from ..base.errors import ArgumentError, shown
-from ..base.trees import tree_map
 from ..data import Dataset, Loader, Part, split
 from ..graph.tensor import Tensor
 from ..modes.compile import Compiled, compile
@@ -20,14 +21,15 @@ from ..optim import Optimizer, adadelta, adafactor, adagrad, adam, adamw, lion, 
 from .callbacks import Callback
 from .checkpoints import Checkpoints, latest, written
 from .evaluating import Evaluation
-from .goals import goal_of
+from .goals import Loss, goal_of
 from .history import History
 from .progress import Progress
-from .steps import Loss, inputs
 from .trainer import Trainer
 
 #: Those that can be asked for by name.
-OPTIMIZERS = {f.__name__: f for f in (adadelta, adafactor, adagrad, adam, adamw, lion, nadam, rmsprop, sgd)}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    f.__name__: f for f in (adadelta, adafactor, adagrad, adam, adamw, lion, nadam, rmsprop, sgd)
+}
 
 
 def fit(
@@ -70,7 +72,6 @@ def fit(
     >>> history[-1]["accuracy"] > 0.9
     True
     """
-    weights = None if weights is None else np.asarray(weights, config.get().default_dtype)
     training, measured = loaders(x, y, weights, batch_size, validation, shuffle, seed)
     if isinstance(optimizer, str):
         optimizer = optimizer_of(optimizer, lr)
@@ -81,7 +82,10 @@ def fit(
         every.append(Progress())
     if checkpoints is not None:
         every.append(Checkpoints(checkpoints))
-    trainer = Trainer(model, optimizer, loss, metrics=metrics, seed=seed, callbacks=every, threads=threads)
+    trainer = Trainer(
+        model, optimizer, loss, metrics=metrics, seed=seed, callbacks=every,
+        weighted=weights is not None, threads=threads,
+    )  # fmt: skip
     if resume:
         if checkpoints is None:
             raise ArgumentError("fit: resume=True goes on from a checkpoint: name their folder with checkpoints=.")
@@ -96,18 +100,17 @@ def evaluate(
 ) -> dict[str, Any]:  # fmt: skip
     """The mean loss and the metrics of a model on data, as `fit` takes them."""
     data = x if isinstance(x, Loader) else Loader(_arrays(x, y), batch_size, shuffle=False)
-    first, target, *_ = data.read(data.rows(0)[:1])
-    goal = goal_of(model, first, target, loss, metrics)
+    goal = goal_of(model, data.read(data.rows(0)[:1]), loss, metrics)
     return Evaluation(model, goal, threads)(model.values(), data)
 
 
 def predict(model: Layer, x: Any, *, batch_size: int = 256, threads: int | None = None) -> np.ndarray[Any, Any]:
     """The outputs of a model for all samples of `x`, computed batch by batch by a native plan."""
-    data = Loader((tree_map(_numbers, x),), batch_size, shuffle=False)
+    data = Loader(_inputs(x), batch_size, shuffle=False)
     run: Compiled = compile(lambda values, *given: model.apply(values, *given)[0], threads=threads)
     values = {path: Tensor(v.numpy()) for path, v in model.values().items()}
     with no_grad():
-        return np.concatenate([run(values, *inputs(batch)).numpy() for (batch,) in data.batches()])
+        return np.concatenate([run(values, *batch).numpy() for batch in data.batches()])
 
 
 def loaders(
@@ -122,53 +125,57 @@ def loaders(
             x = x.train
         arrays = _arrays(x, y)
         if weights is not None:
-            arrays = (*arrays, weights)
+            arrays = (*arrays, np.asarray(weights, config.get().default_dtype))
         if isinstance(validation, float):
-            chosen, validation = _cut(arrays, validation, seed)
-            arrays = tree_map(lambda a: a[chosen], arrays)
+            kept, taken = _cut(arrays[-1 if weights is None else -2], validation, seed)
+            validation = Loader(tuple(a[taken] for a in arrays), 256, shuffle=False)
+            arrays = tuple(a[kept] for a in arrays)
         training = Loader(arrays, batch_size, shuffle=shuffle, key=seed)
     if validation is None or isinstance(validation, Loader):
         return training, validation
-    given = validation if isinstance(validation, (tuple, Part)) else None
-    if given is None or (isinstance(given, tuple) and len(given) not in (2, 3)):
+    if not (isinstance(validation, Part) or (isinstance(validation, tuple) and len(validation) in (2, 3))):
         raise ArgumentError(
             f"validation: expected (x, y), a Part, a Loader or a share such as 0.1, got {shown(validation)}."
         )
-    arrays = _arrays(given, None) if isinstance(given, Part) else (*_arrays(given[0], given[1]), *given[2:])
-    return training, Loader(arrays, 256, shuffle=False)
+    given = (validation,) if isinstance(validation, Part) else validation
+    return training, Loader((*_arrays(*given[:2]), *given[2:]), 256, shuffle=False)
 
 
 def optimizer_of(name: str, lr: Any = None) -> Optimizer:
     """The optimizer of this name with its usual settings, and this learning rate."""
     if name not in OPTIMIZERS:
-        from difflib import get_close_matches
-
         close = get_close_matches(name, OPTIMIZERS, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ArgumentError(f"no optimizer is named {name!r}; there are {', '.join(OPTIMIZERS)}.{hint}")
     make = OPTIMIZERS[name]
-    return make(lr) if lr is not None else make()
+    if lr is None and signature(make).parameters["lr"].default is Parameter.empty:
+        raise ArgumentError(f"the optimizer {name} has no usual learning rate: give lr=.")
+    return make() if lr is None else make(lr)
 
 
-def _arrays(x: Any, y: Any) -> tuple[Any, Any]:
+def _arrays(x: Any, y: Any = None) -> tuple[Any, ...]:
+    """Inputs and targets as a flat tuple of arrays."""
     if isinstance(x, Part):
-        return tree_map(_numbers, x.x), _numbers(x.y)
+        x, y = x.x, x.y
     if y is None:
         raise ArgumentError("the targets are missing: give model.fit(x, y), or a Part, a Dataset or a Loader alone.")
-    return tree_map(_numbers, x if not isinstance(x, list) else np.asarray(x)), _numbers(y)
+    return (*_inputs(x), _numbers(y))
+
+
+def _inputs(x: Any) -> tuple[Any, ...]:
+    return tuple(map(_numbers, x if isinstance(x, tuple) else (x,)))
 
 
 def _numbers(x: Any) -> Any:
     """Arrays as they are, but float64 in the dtype of the parameters."""
-    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    array = np.asanyarray(x)
     return array.astype(config.get().default_dtype) if array.dtype == np.float64 else array
 
 
-def _cut(arrays: Any, share: float, seed: int) -> tuple[Any, Any]:
+def _cut(y: Any, share: float, seed: int) -> tuple[Any, Any]:
     """The rows to train on, and a share of all samples for validation, of each class as many as it has part."""
     if not 0 < share < 1:
         raise ArgumentError(f"validation: a share must lie between 0 and 1, got {share}.")
-    y = arrays[1]
     classes = y if y.dtype.kind in "iub" and y.ndim == 1 else np.zeros(len(y), np.int64)
     kept, taken = split(classes, [1 - share, share], seed)
-    return kept, tuple(tree_map(lambda a: a[taken], part) for part in arrays)
+    return kept, taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,8 @@ from ..nn import Layer
 from ..nn.losses import loss_of
 from ..nn.metrics import Metric, metric_of
 from ..nn.passes import unmade
-from .steps import Loss, inputs
+
+Loss = Callable[..., Any]
 
 
 class Goal(NamedTuple):
@@ -25,22 +26,36 @@ class Goal(NamedTuple):
         name: how it is called.
         metrics: what is counted.
         blank: for each metric zeros of the form of its sums.
+        weighted: do batches end with a weight for each sample?
     """
 
     loss: Loss
     name: str
     metrics: tuple[Metric, ...]
     blank: dict[str, Any]
+    weighted: bool
+
+    def opened(self, batch: Sequence[Any]) -> tuple[Sequence[Any], Any, dict[str, Any]]:
+        """A batch (inputs, targets, weights) as inputs, targets and what the loss is given besides."""
+        if self.weighted:
+            return batch[:-2], batch[-2], {"weights": batch[-1]}
+        return batch[:-1], batch[-1], {}
 
 
 def goal_of(
-    model: Layer, x: Any, y: Any, loss: str | Loss, metrics: Sequence[str | Metric] | None, *, seed: int = 0
-) -> Goal:
+    model: Layer, batch: Sequence[Any], loss: str | Loss, metrics: Sequence[str | Metric] | None, *,
+    weighted: bool = False, seed: int = 0,
+) -> Goal:  # fmt: skip
     """The goal for a model, found by running it on a few samples; parameters that are not there yet are made."""
+    if len(batch) < 2 + weighted:
+        raise ArgumentError(
+            f"a batch must hold inputs and targets{' and weights' * weighted}; there is {len(batch)} array in it."
+        )
+    inputs, y = (batch[:-2], batch[-2]) if weighted else (batch[:-1], batch[-1])
     if unmade(model):
-        model.build(*(np.asarray(i) for i in inputs(x)), key=seed)
+        model.build(*inputs, key=seed)
     with no_grad():
-        out = model(*inputs(x))
+        out = model(*inputs)
     shapes = tuple(out.shape), tuple(y.shape)
     whole = y.dtype.char not in FLOAT
     if loss == "auto":
@@ -55,7 +70,7 @@ def goal_of(
         blank = {m.name: np.zeros_like(np.asarray(m.sums(out, y))) for m in found}
     if tuple(value.shape):
         raise ArgumentError(f"the loss {name} must return one number, got shape {tuple(value.shape)}; take its mean.")
-    return Goal(function, name, found, blank)
+    return Goal(function, name, found, blank, weighted)
 
 
 def _suggested(shapes: tuple[tuple[int, ...], tuple[int, ...]], whole: bool) -> str:

@@ -6,21 +6,18 @@ makes no difference to what comes out, to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..autodiff.functions import value_and_grad
 from ..base.trees import tree_map
 from ..modes.compile import Compiled, compile
 from ..nn import Layer
-from ..nn.metrics import Metric
 from ..ops.control import fori_loop
 from ..ops.index import index_update, take
 from ..ops.movement import astype
 from ..ops.random import fold_in
 from ..optim import Optimizer
-
-Loss = Callable[..., Any]
+from .goals import Goal
 
 
 class State(NamedTuple):
@@ -39,9 +36,7 @@ class State(NamedTuple):
     step: Any
 
 
-def training_loop(
-    model: Layer, loss: Loss, metrics: Sequence[Metric], optimizer: Optimizer, threads: int | None
-) -> Compiled:
+def training_loop(model: Layer, goal: Goal, optimizer: Optimizer, threads: int | None) -> Compiled:
     """The compiled function that trains for some steps.
 
     `loop(state, losses, sums, data, order, first, start, stop, key)` does the steps `start` to `stop` of an epoch,
@@ -50,16 +45,16 @@ def training_loop(
     """
 
     def step(state: State, batch: Any, key: Any) -> tuple[State, Any, Any]:
-        x, y, *weights = batch
+        inputs, y, options = goal.opened(batch)
 
         def objective(params: Any) -> Any:
             values = {**params, **state.buffers}
-            out, buffers = model.apply(values, *inputs(x), training=True, key=fold_in(key, state.step))
-            return loss(out, y, **_weighted(weights)), (out, buffers)
+            out, buffers = model.apply(values, *inputs, training=True, key=fold_in(key, state.step))
+            return goal.loss(out, y, **options), (out, buffers)
 
         (value, (out, buffers)), gradients = value_and_grad(objective, has_aux=True)(state.params)
         params, optimizer_state = optimizer.update(state.params, gradients, state.optimizer)
-        sums = {metric.name: metric.sums(out, y) for metric in metrics}
+        sums = {metric.name: metric.sums(out, y) for metric in goal.metrics}
         return State(params, buffers, optimizer_state, state.step + 1), value, sums
 
     def loop(
@@ -76,18 +71,16 @@ def training_loop(
     return compile(loop, donate=("state", "losses", "sums"), threads=threads)
 
 
-def evaluation_loop(model: Layer, loss: Loss | None, metrics: Sequence[Metric], threads: int | None) -> Compiled:
+def evaluation_loop(model: Layer, goal: Goal, threads: int | None) -> Compiled:
     """The compiled function `loop(values, losses, sums, data, order, first, start, stop)`; returns `(losses, sums)`."""
 
     def loop(values: Any, losses: Any, sums: Any, data: Any, order: Any, first: Any, start: Any, stop: Any) -> Any:
         def once(i: Any, carried: Any) -> Any:
             losses, sums = carried
-            x, y, *weights = _batch(data, order[i - first])
-            out, _ = model.apply(values, *inputs(x))
-            more = {metric.name: metric.sums(out, y) for metric in metrics}
-            if loss is not None:
-                losses = _put(losses, i, loss(out, y, **_weighted(weights)))
-            return losses, _added(sums, more)
+            inputs, y, options = goal.opened(_batch(data, order[i - first]))
+            out, _ = model.apply(values, *inputs)
+            more = {metric.name: metric.sums(out, y) for metric in goal.metrics}
+            return _put(losses, i, goal.loss(out, y, **options)), _added(sums, more)
 
         return fori_loop(start, stop, once, (losses, sums))
 
@@ -95,17 +88,8 @@ def evaluation_loop(model: Layer, loss: Loss | None, metrics: Sequence[Metric], 
     return compile(loop, donate=("losses", "sums"), threads=threads)
 
 
-def inputs(x: Any) -> tuple[Any, ...]:
-    """The inputs of a model: a tuple holds several."""
-    return x if isinstance(x, tuple) else (x,)
-
-
 def _batch(data: Any, rows: Any) -> Any:
     return tree_map(lambda array: take(array, rows, axis=0), data)
-
-
-def _weighted(weights: list[Any]) -> dict[str, Any]:
-    return {"weights": weights[0]} if weights else {}
 
 
 def _put(losses: Any, i: Any, value: Any) -> Any:

@@ -29,9 +29,9 @@ from ..runtime.pool import default_threads
 from .blocks import Block, blocks
 from .callbacks import Callback
 from .evaluating import Evaluation
-from .goals import goal_of
+from .goals import Loss, goal_of
 from .history import History
-from .steps import Loss, State, training_loop
+from .steps import State, training_loop
 
 
 class DivergedError(BacklitError, ArithmeticError):
@@ -48,6 +48,7 @@ class Trainer:
         metrics: metrics of `nn.metrics` or their names; None for those that suit the targets.
         seed: of dropout and of parameters that are not there yet.
         callbacks: what is to happen between epochs or every few steps.
+        weighted: does the last array of the data hold the weights of the samples? The loss gets them as `weights=`.
         threads: how many threads a step uses; by default as many as there are cores.
 
     Attributes:
@@ -60,11 +61,11 @@ class Trainer:
     def __init__(
         self, model: Layer, optimizer: Optimizer | None = None, loss: str | Loss = "auto", *,
         metrics: Sequence[str | Metric] | None = None, seed: int = 0, callbacks: Sequence[Callback] = (),
-        threads: int | None = None,
+        weighted: bool = False, threads: int | None = None,
     ) -> None:  # fmt: skip
         self.model, self.optimizer = model, optimizer or adam()
         self.seed = as_index(seed, "seed", "Trainer")
-        self.callbacks = list(callbacks)
+        self.callbacks, self.weighted = list(callbacks), weighted
         self.threads = threads or default_threads()
         self.history = History()
         self.epoch = self.done = 0
@@ -85,7 +86,7 @@ class Trainer:
         """
         self.epochs, self.data = as_index(epochs, "epochs", "fit"), data
         self._prepare(data)
-        evaluation = validation and Evaluation(self.model, self.goal, self.threads)
+        evaluation = None if validation is None else Evaluation(self.model, self.goal, self.threads)
         self.history.stopped = ""
         interrupts = Interrupts()
         try:
@@ -172,7 +173,11 @@ class Trainer:
     def _end_epoch(self, evaluation: Evaluation | None, validation: Loader | None) -> None:
         seconds = perf_counter() - self.began
         samples = sum(self._sizes(self._first, self.done))
-        row: dict[str, Any] = {"epoch": self.epoch + 1, "step": int(self.state.step), "loss": self.mean_loss()}
+        row: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "step": self.running_state.step.item(),
+            "loss": self.mean_loss(),
+        }
         row |= {m.name: m.value(self._sums[m.name].numpy()) for m in self.goal.metrics}
         if evaluation is not None and validation is not None:
             row |= {f"validation_{k}": v for k, v in evaluation(self.values(), validation).items()}
@@ -195,7 +200,7 @@ class Trainer:
         return [size if i < last else self._last for i in range(start, stop)]
 
     def _rate(self) -> Any:
-        rate = self.optimizer.rate and self.optimizer.rate(self.state.optimizer)
+        rate = self.optimizer.rate and self.optimizer.rate(self.running_state.optimizer)
         return float(rate) if rate is not None and not isinstance(rate, dict) else rate
 
     def _to_next_call(self) -> int:
@@ -213,8 +218,8 @@ class Trainer:
 
     def _prepare(self, data: Loader) -> None:
         """Make parameters, loss and plans for these data; take up what a checkpoint holds."""
-        x, y, *_ = data.read(data.rows(0)[:1], 0)
-        self.goal = goal_of(self.model, x, y, *self._asked, seed=self.seed)
+        sample = data.read(data.rows(0)[:1], 0)
+        self.goal = goal_of(self.model, sample, *self._asked, weighted=self.weighted, seed=self.seed)
         self._last = len(data.rows(0)) - data.batch_size * (data.steps - 1) if data.steps else 0
         self._last = min(self._last, data.batch_size)
         self._blank = self.goal.blank
@@ -223,7 +228,7 @@ class Trainer:
         if self.state is None:
             params, buffers = ({k: _plain(v) for k, v in d.items()} for d in (params, buffers))
             self.state = State(params, buffers, self.optimizer.init(params), Tensor(0, np.int64))
-        self._loop = training_loop(self.model, self.goal.loss, self.goal.metrics, self.optimizer, self.threads)
+        self._loop = training_loop(self.model, self.goal, self.optimizer, self.threads)
         if self._resumed is not None:
             self._take_up(self._resumed)
 
