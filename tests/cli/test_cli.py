@@ -20,7 +20,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 COMMAND = [sys.executable, "-m", "backlit"]
-FILES = {"params.safetensors", "config.json", "log.csv", "loss.png", "confusion.png", "misread.png", "report.md"}
+FILES = {"params.npz", "config.json", "log.csv", "loss.png", "confusion.png", "misread.png", "report.md"}
 
 
 def backlit(*arguments, **options):

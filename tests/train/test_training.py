@@ -11,11 +11,10 @@ import pytest
 pytest.importorskip("sklearn")
 
 import backlit.data as data
-from backlit.base.trees import leaves
+from backlit.base.errors import DataError
+from backlit.base.trees import leaves, leaves_with_paths
 from backlit.optim import adam, sgd
-from backlit.train import write_whole
-from backlit.train.loop import DivergedError, Stop, Training, confusion
-from backlit.train.models import MODELS
+from backlit.train import MODELS, DivergedError, Stop, Training, confusion, load_params, save_params, write_whole
 
 
 def training(seed=0, model="mlp", optimizer=None, **options):
@@ -78,6 +77,20 @@ def test_a_loss_that_explodes_says_so():
     run = training(optimizer=sgd(1e30))
     with np.errstate(all="ignore"), pytest.raises(DivergedError, match="try a smaller --lr"):
         list(run.epochs(2, Stop(), ignore))
+
+
+def test_parameters_survive_the_file(tmp_path):
+    run, path = training(), tmp_path / "params.npz"
+    save_params(path, run.params)
+    again = load_params(path, run.params)
+    for (name, a), b in zip(leaves_with_paths(run.params), leaves(again), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=name)
+    assert set(np.load(path).files) == {"hidden.weight", "hidden.bias", "out.weight", "out.bias"}
+    with pytest.raises(DataError, match="expected the parameters"):
+        load_params(path, {"w": run.params["out"]["bias"]})
+    wrong = {**run.params, "out": run.params["hidden"]}
+    with pytest.raises(DataError, match=r"out.weight: expected shape \(64, 128\), found \(128, 10\)"):
+        load_params(path, wrong)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

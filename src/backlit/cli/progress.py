@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..base.extras import require
-from ..train.loop import Epoch, Progress
+from ..train import Epoch, Progress
 
 
 def line(epoch: Epoch, count: int) -> str:

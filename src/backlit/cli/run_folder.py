@@ -14,8 +14,7 @@ import numpy as np
 
 from ..base.trees import leaves, leaves_with_paths
 from ..show import training as pictures
-from ..train import save_values, write_whole
-from ..train.loop import Epoch, Training, confusion
+from ..train import Epoch, Training, confusion, save_params, write_whole
 from .info import versions
 
 
@@ -39,7 +38,7 @@ class RunFolder:
 
     def save(self, training: Training, log: Sequence[Epoch], stopped: bool) -> float:
         """Write everything else; the test accuracy."""
-        save_values(self.path / "params.safetensors", dict(leaves_with_paths(training.params)))
+        save_params(self.path / "params.npz", training.params)
         columns = [f.name for f in fields(Epoch)]
         rows = [",".join(f"{asdict(e)[c]:.6g}" for c in columns) for e in log]
         write_whole(self.path / "log.csv", "\n".join([",".join(columns), *rows]) + "\n")
@@ -88,7 +87,7 @@ class RunFolder:
             "![Confusion matrix](confusion.png)",
             "![Misread images](misread.png)",
             "",
-            "`params.safetensors` holds the parameters, `log.csv` every epoch, "
+            "`params.npz` holds the parameters (`numpy.load`), `log.csv` every epoch, "
             "`config.json` settings, versions and the checksum of the data.",
         ]
         return "\n".join(lines) + "\n"

@@ -11,8 +11,7 @@ from ..base.extras import require
 from ..data import load
 from ..data.sources import SOURCES
 from ..optim import adam, sgd
-from ..train.loop import Epoch, Stop, Training
-from ..train.models import MODELS
+from ..train import MODELS, Epoch, Stop, Training
 from .progress import reporter
 from .run_folder import RunFolder
 

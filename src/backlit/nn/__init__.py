@@ -1,16 +1,110 @@
 """Networks: layers, and models made of them, whose parameters form a tree with readable paths."""
 
-from . import initialisers, losses, metrics
+from . import initialisers
+from .activations import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from .branches import Concat, Residual
+from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dense import Dense
-from .dropout import Dropout
+from .dropout import ChannelDropout, Dropout
+from .embedding import Embedding
 from .layer import Layer
-from .norms import BatchNorm
+from .norms import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from .pooling import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from .recurrent import GRU, LSTM, RNN
-from .sequential import Residual, Sequential
+from .sequential import Sequential
+from .shaping import Flatten, Reshape
 
 FullConnection = Dense
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "BatchNorm", "Dense", "Dropout", "FullConnection", "Layer", "Residual", "Sequential",
-    "initialisers", "losses", "metrics",
-]  # fmt: skip
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SELU",
+    "AdaptiveAvgPool",
+    "AdaptiveMaxPool",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "BatchNorm",
+    "ChannelDropout",
+    "Concat",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "FullConnection",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "GroupNorm",
+    "HardSigmoid",
+    "HardSwish",
+    "HardTanh",
+    "InstanceNorm",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "Mish",
+    "PReLU",
+    "RMSNorm",
+    "ReLU",
+    "ReLU6",
+    "Reshape",
+    "Residual",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "initialisers",
+]

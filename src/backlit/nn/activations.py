@@ -1,19 +1,133 @@
-"""Activations by name, and as layers."""
+"""Activations: as layers, and by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
-from ..base.errors import ArgumentError
+from ..base.errors import ShapeError
+from ..graph.opdef import OPS
+from ..graph.tensor import Tensor
 from ..ops.activation import relu
-from ..ops.trigonometric import tanh
+from ..ops.creation import full
+from ..ops.movement import reshape
+from .function import Function
+from .layer import Layer
+from .named import named
 
 #: A function of a Tensor, the name of one, or None for none.
 Activation = str | Callable[[Any], Any] | None
 
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": relu, "tanh": tanh}
+
+class ReLU(Function):
+    op = "relu"
+
+
+class ReLU6(Function):
+    op = "relu6"
+
+
+class LeakyReLU(Function):
+    op = "leaky_relu"
+
+
+class ELU(Function):
+    op = "elu"
+
+
+class CELU(Function):
+    op = "celu"
+
+
+class SELU(Function):
+    op = "selu"
+
+
+class GELU(Function):
+    op = "gelu"
+
+
+class SiLU(Function):
+    op = "silu"
+
+
+class Mish(Function):
+    op = "mish"
+
+
+class Tanh(Function):
+    op = "tanh"
+
+
+class Sigmoid(Function):
+    op = "sigmoid"
+
+
+class LogSigmoid(Function):
+    op = "log_sigmoid"
+
+
+class Softplus(Function):
+    op = "softplus"
+
+
+class Softsign(Function):
+    op = "softsign"
+
+
+class HardTanh(Function):
+    op = "hard_tanh"
+
+
+class HardSigmoid(Function):
+    op = "hard_sigmoid"
+
+
+class HardSwish(Function):
+    op = "hard_swish"
+
+
+class Softmax(Function):
+    op = "softmax"
+
+
+class LogSoftmax(Function):
+    op = "log_softmax"
+
+
+class GLU(Function):
+    op = "glu"
+
+
+#: Every activation by the name of its op, with the op's own defaults.
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    layer.op: OPS[layer.op].public for layer in Function.__subclasses__() if layer.__module__ == __name__
+}
+
+
+class PReLU(Layer):
+    """x where it is positive, a learned slope times x elsewhere (He et al. 2015, equation 1).
+
+    Args:
+        slope: its first value.
+        per_channel: a slope for each channel (axis 1), or one for all?
+
+    Attributes:
+        weight: the slopes, (channels,) or (1,).
+    """
+
+    def __init__(self, slope: float = 0.25, *, per_channel: bool = False) -> None:
+        self.slope, self.per_channel = slope, per_channel
+        self.weight: Tensor | None = None
+
+    def setup(self, key: Tensor, *inputs: Tensor) -> None:
+        if self.per_channel and inputs[0].ndim < 2:
+            raise ShapeError(f"PReLU: expected an input (batch, channels, ...), got shape {inputs[0].shape}.")
+        self.weight = full(inputs[0].shape[1] if self.per_channel else 1, float(self.slope))
+
+    def forward(self, x: Any) -> Any:
+        slope = reshape(self.weight, (-1, *(1,) * (x.ndim - 2))) if self.per_channel else self.weight
+        return relu(x) - slope * relu(-x)
 
 
 def linear(x: Any) -> Any:
@@ -23,12 +137,4 @@ def linear(x: Any) -> Any:
 
 def activation_of(given: Activation) -> Callable[[Any], Any]:
     """The activation of this name, or the function itself."""
-    if given is None:
-        return linear
-    if callable(given):
-        return given
-    if given not in ACTIVATIONS:
-        close = get_close_matches(str(given), ACTIVATIONS, 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ArgumentError(f"no activation is named {given!r}; there are {', '.join(ACTIVATIONS)}.{hint}")
-    return ACTIVATIONS[given]
+    return linear if given is None else named(given, ACTIVATIONS, "activation")

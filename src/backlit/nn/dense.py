@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.errors import ArgumentError
+from ..base.errors import ArgumentError, ShapeError
 from ..base.shapes import as_index
 from ..graph.tensor import Tensor
 from ..ops.contraction import linear
@@ -52,7 +52,13 @@ class Dense(Layer):
         self.bias: Tensor | None = None
 
     def setup(self, key: Tensor, *inputs: Tensor) -> None:
-        n = inputs[0].shape[-1]
+        shape = tuple(inputs[0].shape)
+        if len(shape) < 2:
+            raise ShapeError(
+                f"Dense: expected an input of shape (batch, ..., inputs), got {shape}; one sample alone is a batch of "
+                "one, x[None, :]."
+            )
+        n = shape[-1]
         self.weight = initialiser(self.init)(key, (n, self.units), n, self.units)
         self.bias = zeros(self.units) if self.use_bias else None
 

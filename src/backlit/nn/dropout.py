@@ -1,4 +1,4 @@
-"""`Dropout`: in training, units are left out by chance."""
+"""`Dropout`: in training, units are left out by chance; `ChannelDropout`: whole channels are."""
 
 from __future__ import annotations
 
@@ -17,11 +17,24 @@ class Dropout(Layer):
 
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
-            raise ArgumentError(f"Dropout: rate must be from 0 up to, but not including, 1, got {rate}.")
+            raise ArgumentError(f"{type(self).__name__}: rate must be from 0 up to, but not including, 1, got {rate}.")
         self.rate = rate
 
     def forward(self, x: Any) -> Any:
         if not self.training or not self.rate:
             return x
-        kept = bernoulli(self.random_key(), 1 - self.rate, x.shape)
+        kept = bernoulli(self.random_key(), 1 - self.rate, self.drawn(x.shape))
         return where(kept, x / (1 - self.rate), 0.0)
+
+    def drawn(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the draws for an input of this shape."""
+        return shape
+
+
+class ChannelDropout(Dropout):
+    """Dropout of whole channels: of (batch, channels, ...) each channel of a sample is kept or left out as one
+    (Tompson et al. 2015, section 3.2), since neighbours in an image tell each other's values.
+    """
+
+    def drawn(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:2], *(1 for _ in shape[2:]))

@@ -1,4 +1,4 @@
-"""Layers made of layers: one after the other, and around another."""
+"""`Sequential`: layers one after the other."""
 
 from __future__ import annotations
 
@@ -54,13 +54,3 @@ class Sequential(Layer):
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self.layers)
-
-
-class Residual(Layer):
-    """`x + inner(x)` (He et al. 2016, equation 1)."""
-
-    def __init__(self, inner: Part) -> None:
-        self.inner = inner
-
-    def forward(self, x: Any) -> Any:
-        return x + self.inner(x)
