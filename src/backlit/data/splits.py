@@ -1,4 +1,4 @@
-"""Dividing samples into parts: each class in the same proportions, and what belongs together kept together."""
+"""Dividing samples into parts: at random from a seed, each class in the same proportions, groups kept together."""
 
 from __future__ import annotations
 
@@ -7,93 +7,69 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import ArgumentError
+from ..base.errors import ArgumentError, ShapeError
 from .arrays import Array
-from .dataset import Dataset, Part, Task
+from .dataset import Dataset, Part
 
-
-def split(y: Any, fractions: Sequence[float], seed: int = 0, *, groups: Any = None) -> list[Array]:
-    """Row numbers for parts of the given sizes, in random order.
-
-    Args:
-        y: the classes, one for each sample, each shared out in the same proportions; or the number of samples.
-        fractions: the sizes of the parts, of which the sum is 1.
-        seed: the same seed gives the same parts.
-        groups: one label for each sample; samples of one group (the pictures of one patient, say) come into the same
-            part. Parts then have the wanted sizes and proportions as nearly as whole groups allow.
-
-    Raises:
-        ArgumentError: fractions that do not add up to 1; classes that are measured values; groups of another length.
-
-    >>> [len(rows) for rows in split(np.repeat([0, 1], 50), [0.8, 0.2])]
-    [80, 20]
-    >>> [len(rows) for rows in split(10, [0.5, 0.5])]
-    [5, 5]
-    """
-    if min(fractions, default=0) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise ArgumentError(f"split: fractions must be positive and add up to 1, got {list(fractions)}.")
-    classes = np.zeros(y, np.int64) if isinstance(y, int | np.integer) else np.asarray(y)
-    if classes.ndim != 1 or classes.dtype.kind == "f":
-        raise ArgumentError(
-            f"split: expected one class for each sample, got {classes.dtype.name} {classes.shape}. Where targets are "
-            "measured values, give the number of samples instead: split(len(y), fractions)."
-        )
-    rng = np.random.default_rng(seed)
-    if groups is None:
-        parts = _by_class(classes, fractions, rng)
-    else:
-        parts = _by_group(classes, np.asarray(groups), fractions, rng)
-    return [rng.permutation(np.concatenate(part)) if part else np.zeros(0, np.int64) for part in parts]
-
-
-def _by_class(classes: Array, fractions: Sequence[float], rng: np.random.Generator) -> list[list[Array]]:
-    parts: list[list[Array]] = [[] for _ in fractions]
-    for label in np.unique(classes):
-        rows = rng.permutation(np.flatnonzero(classes == label))
-        cuts = np.round(np.cumsum(fractions)[:-1] * len(rows)).astype(int)
-        for part, piece in zip(parts, np.split(rows, cuts), strict=True):
-            part.append(piece)
-    return parts
-
-
-def _by_group(classes: Array, groups: Array, fractions: Sequence[float], rng: np.random.Generator) -> list[list[Array]]:
-    """Largest groups first, each to the part that lacks most of what the group brings."""
-    if groups.shape != classes.shape:
-        raise ArgumentError(f"split: expected one group for each of {len(classes)} samples, got shape {groups.shape}.")
-    kinds, kind = np.unique(classes, return_inverse=True)
-    names, group = np.unique(groups, return_inverse=True)
-    counts = np.zeros((len(names), len(kinds)))
-    np.add.at(counts, (group, kind), 1)
-    lacking = np.outer(fractions, counts.sum(axis=0))
-    parts: list[list[Array]] = [[] for _ in fractions]
-    order = rng.permutation(len(names))
-    for g in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
-        chosen = int(np.argmax(lacking @ counts[g]))
-        lacking[chosen] -= counts[g]
-        parts[chosen].append(np.flatnonzero(group == g))
-    return parts
-
-
-#: The sizes of the training, the validation and the test part, where a dataset has no division of its own.
+#: How much of a dataset is for training, for validation and for testing where nobody else has said so.
 FRACTIONS = (0.7, 0.1, 0.2)
 
 
-def divide(
-    name: str, whole: Part, classes: tuple[str, ...], source: str, task: Task = "classification", seed: int = 0
-) -> Dataset:
-    """A dataset of which 70 % are for training, 10 % for validation and 20 % for the test, drawn by chance.
+def split(y: Array, fractions: Sequence[float], seed: int = 0, *, groups: Any = None) -> list[Array]:
+    """Row numbers for parts of the given sizes, in random order.
 
-    Raises:
-        ArgumentError: there are too few samples for three parts.
+    Args:
+        y: the targets. Classes (anything but floats) are shared out in the same proportions.
+        fractions: the sizes of the parts, which add up to 1.
+        seed: where the random order comes from.
+        groups: what each sample belongs to, such as a person or a recording; samples of one group stay in one part, and
+            sizes and proportions are met as well as the groups allow.
 
-    >>> divide("ten", Part(np.arange(10.0), np.arange(10.0)), (), "numbers", "regression")
-    Dataset('ten', regression, 7 train, 1 validation, 2 test, inputs () float64)
+    >>> [len(rows) for rows in split(np.repeat([0, 1], 50), [0.8, 0.2])]
+    [80, 20]
     """
-    parts = split(whole.y if task == "classification" else len(whole), FRACTIONS, seed)
-    if any(len(rows) == 0 for rows in parts):
-        raise ArgumentError(
-            f"{name}: {len(whole)} samples are too few to be divided into training, validation and test; use them as "
-            "arrays, or give more."
-        )
-    train, validation, test = (whole.take(rows) for rows in parts)
-    return Dataset(name, train, validation, test, classes, source, task)
+    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise ArgumentError(f"split: fractions must be positive and add up to 1, got {list(fractions)}.")
+    y = np.asarray(y)
+    rng = np.random.default_rng(seed)
+    number = np.zeros(len(y), int) if y.dtype.kind == "f" else np.unique(y, return_inverse=True)[1].reshape(len(y))
+    if groups is not None:
+        return _by_groups(number, np.asarray(groups), np.asarray(fractions), rng)
+    parts: list[list[Array]] = [[] for _ in fractions]
+    for label in range(number.max(initial=-1) + 1):
+        rows = rng.permutation(np.flatnonzero(number == label))
+        cuts = np.round(np.cumsum(fractions)[:-1] * len(rows)).astype(int)
+        for part, piece in zip(parts, np.split(rows, cuts), strict=True):
+            part.append(piece)
+    return [rng.permutation(np.concatenate(part)) for part in parts]
+
+
+def _by_groups(number: Array, groups: Array, fractions: Array, rng: np.random.Generator) -> list[Array]:
+    """Each group, large ones first, goes where it brings the counts of the classes nearest to what is wanted."""
+    if groups.shape != number.shape:
+        raise ShapeError(f"split: groups must have shape {number.shape}, one for each sample, got {groups.shape}.")
+    _, group = np.unique(groups, return_inverse=True)
+    counts = np.zeros((group.max(initial=-1) + 1, number.max(initial=-1) + 1))
+    np.add.at(counts, (group, number), 1)
+    lacking = np.outer(fractions, counts.sum(0))
+    part_of = np.zeros(len(counts), int)
+    shuffled = rng.permutation(len(counts))
+    for g in shuffled[np.argsort(-counts[shuffled].sum(1), kind="stable")]:
+        change = np.sum((lacking - counts[g]) ** 2 - lacking**2, axis=1)
+        part_of[g] = np.argmin(change)
+        lacking[part_of[g]] -= counts[g]
+    return [rng.permutation(np.flatnonzero(part_of[group] == part)) for part in range(len(fractions))]
+
+
+def divided(
+    name: str, x: Array, y: Array, classes: tuple[str, ...], source: str, *,
+    fractions: Sequence[float] = FRACTIONS, seed: int = 0, groups: Any = None,
+) -> Dataset:  # fmt: skip
+    """Samples as a `Dataset` with a division by `split`; without `classes` a task of regression.
+
+    >>> divided("mine", np.zeros((10, 3)), np.arange(10.0), (), "here")
+    Dataset('mine', regression, 7 train, 1 validation, 2 test, inputs (3,) float64)
+    """
+    whole = Part(x, y)
+    train, validation, test = (whole.take(rows) for rows in split(y, fractions, seed, groups=groups))
+    return Dataset(name, train, validation, test, classes, source, "classification" if classes else "regression")
