@@ -10,7 +10,7 @@ from typing import Any
 
 from ..base.config import config
 from ..base.folders import cache_folder
-from ..data.sources import find_mnist
+from ..data import find
 from ..runtime.cache import status
 from ..runtime.host import host
 from ..runtime.pool import default_threads
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         ("cache", cache_folder()),
         ("plans kept", _kept()),
         ("native code", _native()),
-        ("mnist", find_mnist() or "not on this machine; backlit train --data mnist downloads it"),
+        ("mnist", find("mnist") or "not on this machine; backlit train --data mnist downloads it"),
     ]
     for name, value in rows:
         print(f"{name:14} {value}".rstrip())

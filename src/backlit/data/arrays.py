@@ -24,6 +24,12 @@ def on_disk(array: Array) -> bool:
     return False
 
 
+def compact(array: Array) -> bool:
+    """Does each element have a place of its own, unlike those of overlapping windows or of a broadcast array?"""
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return array.nbytes <= high - low
+
+
 def gather(array: Array, rows: Array) -> Array:
     """`array[rows]` in ordinary memory. A file is read forwards, from its beginning to its end.
 

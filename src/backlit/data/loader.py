@@ -14,7 +14,7 @@ from ..ops.random import fold_in, permutation, uniform
 from ..ops.random import key as key_of
 from ..ops.threefry import threefry2x32
 from .ahead import ahead
-from .arrays import Array, gather, on_disk
+from .arrays import Array, compact, gather, on_disk
 from .dataset import Part
 from .transform import Transform
 
@@ -31,7 +31,8 @@ class Loader:
         size: samples an epoch.
         batch_size: samples a batch; the last batch of an epoch may be smaller.
         steps: batches an epoch.
-        resident: the arrays, where a batch is just `array[rows]` of arrays in memory; else None.
+        resident: the arrays, where a batch is just `array[rows]` of ordinary arrays in memory. None with a transform,
+            for memory-mapped arrays, and for views whose elements share memory, such as overlapping windows.
 
     >>> loader = Loader((np.arange(10.0), np.arange(10)), batch_size=4, shuffle=False)
     >>> [y.tolist() for x, y in loader]
@@ -88,8 +89,8 @@ class Loader:
         if balanced and weights is not None:
             raise ArgumentError("Loader: give balanced=True or weights, not both; balanced is a choice of weights.")
         self._shares = _shares(_balanced(self.arrays) if balanced else weights, self.size)
-        in_memory = transform is None and not any(map(on_disk, self.arrays))
-        self.resident = self.arrays if in_memory else None
+        plain = transform is None and all(compact(array) and not on_disk(array) for array in self.arrays)
+        self.resident = self.arrays if plain else None
         self._epoch = 0
 
     def rows(self, epoch: int) -> Array:
