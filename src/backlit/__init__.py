@@ -48,7 +48,7 @@ _LAZY = {
 }
 
 #: Functions that are loaded when they are first asked for, and where they live.
-_LAZY_FUNCTIONS = {"compile": ".modes.compile"}
+_LAZY_FUNCTIONS = {"compile": ".modes.compile", "minimize": ".optim.minimize"}
 
 #: What `nn.Layer` asks the layers above for.
 _higher.PLACES.update(

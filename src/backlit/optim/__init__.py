@@ -6,6 +6,8 @@ from .adaptive import adadelta, adagrad, rmsprop
 from .descent import lion, sgd
 from .gradients import chain, clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
 from .groups import freeze, groups
+from .lbfgs import Searcher, lbfgs
+from .minimize import Minimum, minimize, minimizer
 from .optimizer import Optimizer, State
 from .plateau import Plateau, PlateauState, plateau
 from .schedules import (
@@ -24,9 +26,11 @@ from .schedules import (
 from .wrappers import accumulate, averaged, ema, rate_scaled, with_scale
 
 __all__ = [
+    "Minimum",
     "Optimizer",
     "Plateau",
     "PlateauState",
+    "Searcher",
     "State",
     "accumulate",
     "adadelta",
@@ -47,8 +51,11 @@ __all__ = [
     "freeze",
     "global_norm",
     "groups",
+    "lbfgs",
     "linear",
     "lion",
+    "minimize",
+    "minimizer",
     "multistep",
     "nadam",
     "one_cycle",
