@@ -52,6 +52,7 @@ _LAZY_FUNCTIONS = {"compile": ".modes.compile", "minimize": ".optim.minimize"}
 
 #: What `nn.Layer` asks the layers above for.
 _higher.PLACES.update(
+    summary="backlit.nn.overview.summary",
     fit="backlit.train.fitting.fit",
     evaluate="backlit.train.fitting.evaluate",
     predict="backlit.train.fitting.predict",

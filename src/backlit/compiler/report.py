@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..base.extras import require
+from ..base.units import as_bytes, as_count, as_time
 from .driver import shares
 from .limits import Limits, limits
 from .lower.steps import Call, Loop, Run, Step, kernels
@@ -67,15 +68,15 @@ class Report(NamedTuple):
     def __str__(self) -> str:
         width = max([len(r.name) for r in self.rows] + [6])
         lines = [
-            f"{self.name}: {len(self.rows)} steps, {_time(self.seconds)} on {self.threads} thread(s); arena "
-            f"{_bytes(self.peak)} for {_bytes(self.naive)} of intermediate arrays",
+            f"{self.name}: {len(self.rows)} steps, {as_time(self.seconds)} on {self.threads} thread(s); arena "
+            f"{as_bytes(self.peak)} for {as_bytes(self.naive)} of intermediate arrays",
             f"machine: {self.limits.flops / 1e9:.0f} GFLOP/s, {self.limits.bandwidth / 1e9:.0f} GB/s",
             f"{'kernel':{width}}  {'kind':12}  thr     FLOPs      bytes       time  share",
         ]
         for r in self.rows:
             lines.append(
-                f"{r.name:{width}}  {r.kind[:12]:12}  {r.threads:3}  {_count(r.flops):>8}  {_bytes(r.nbytes):>9}  "
-                f"{_time(r.seconds):>9}  {100 * r.share:4.0f} %"
+                f"{r.name:{width}}  {r.kind[:12]:12}  {r.threads:3}  {as_count(r.flops):>8}  {as_bytes(r.nbytes):>9}  "
+                f"{as_time(r.seconds):>9}  {100 * r.share:4.0f} %"
             )
         return "\n".join(lines)
 
@@ -98,12 +99,12 @@ class Report(NamedTuple):
         axes.invert_yaxis()
         longest = max([r.seconds for r in self.rows], default=0.0) * 1e6
         for place, r in enumerate(self.rows):
-            text = f"{_time(r.seconds)}, {100 * r.share:.0f} %" + (f", {r.threads} threads" if r.threads > 1 else "")
+            text = f"{as_time(r.seconds)}, {100 * r.share:.0f} %" + (f", {r.threads} threads" if r.threads > 1 else "")
             axes.text(r.seconds * 1e6 + 0.01 * longest, place, text, va="center", fontsize=7, color="#555555")
         axes.set_xlim(0, 1.3 * longest or 1.0)
         axes.set_xlabel("microseconds; beside the bars the share of what the machine can do")
         axes.set_title(
-            f"{self.name}: {_time(self.seconds)} on {self.threads} thread(s), arena {_bytes(self.peak)}\n"
+            f"{self.name}: {as_time(self.seconds)} on {self.threads} thread(s), arena {as_bytes(self.peak)}\n"
             f"machine: {self.limits.flops / 1e9:.0f} GFLOP/s, {self.limits.bandwidth / 1e9:.0f} GB/s",
             fontsize=9,
         )
@@ -148,21 +149,3 @@ def _work(step: Step) -> tuple[float, float]:
         return step.turns * sum(f for f, _ in inside), step.turns * sum(b for _, b in inside)
     inside = [(float(k.flops), float(k.nbytes)) for k in kernels([step])]
     return sum(f for f, _ in inside), sum(b for _, b in inside)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.2f} us"
-
-
-def _count(n: float) -> str:
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if n >= size:
-            return f"{n / size:.1f} {unit}"
-    return f"{n:.0f}"
-
-
-def _bytes(n: float) -> str:
-    for unit, size in (("MB", 1e6), ("kB", 1e3)):
-        if n >= size:
-            return f"{n / size:.1f} {unit}"
-    return f"{n:.0f} B"

@@ -31,6 +31,7 @@ from .dropout import ChannelDropout, Dropout
 from .embedding import Embedding
 from .layer import Layer
 from .norms import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from .overview import summary
 from .pooling import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
@@ -107,4 +108,5 @@ __all__ = [
     "Softsign",
     "Tanh",
     "initialisers",
+    "summary",
 ]

@@ -235,9 +235,7 @@ class Layer:
 
     def summary(self, *inputs: Any, batch: int = 1, dtype: Any = None) -> Any:
         """A table of the layers with shapes, parameters, FLOPs and bytes; see `nn.summary`."""
-        from .summary import summary
-
-        return summary(self, *inputs, batch=batch, dtype=dtype)
+        return higher("summary")(self, *inputs, batch=batch, dtype=dtype)
 
     def fit(self, x: Any, y: Any = None, **options: Any) -> Any:
         """Train the model on arrays or a dataset; see `backlit.train.fit`, whose options these are.

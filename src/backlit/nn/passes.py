@@ -6,7 +6,7 @@ are not there yet, and says in which layer an error came up.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from zlib import crc32
 
 from ..base.config import config
@@ -39,7 +39,7 @@ class Pass:
         self._paths = {id(layer): path for path, layer in layers(root)}
         self._failed: BaseException | None = None
 
-    def __enter__(self) -> Pass:
+    def __enter__(self) -> Self:
         self._token = config.set(config.get()._replace(running=self))
         return self
 
