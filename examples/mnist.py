@@ -64,21 +64,22 @@ def train(network, digits, epochs, seed=0):
         with static.Session() as session:
 
             def answers(part):
-                return np.concatenate([session.run(answer, {x: scale(b.x)}) for b in data.batches(part, 500)])
+                batches = data.Loader(part, 500, shuffle=False, transform=scale)
+                return np.concatenate([session.run(answer, {x: images}) for images, _ in batches])
 
             def validate():
                 return np.mean(answers(digits.validation) == digits.validation.y)
 
             session.run(static.global_variables_initializer())
-            steps = -(-len(digits.train) // BATCH)
+            batches = data.Loader(digits.train, BATCH, key=seed, transform=scale)
             curve, done = [(0, validate())], 0
             for epoch in range(epochs):
-                for batch in data.batches(digits.train, BATCH, shuffle=rng):
-                    slowing = RATE * (1 - done / (epochs * steps))  # large steps first, small ones to settle
-                    session.run(step, {x: scale(batch.x), y: batch.y, rate: slowing})
+                for images, labels in batches:
+                    slowing = RATE * (1 - done / (epochs * batches.steps))  # large steps first, small ones to settle
+                    session.run(step, {x: images, y: labels, rate: slowing})
                     done += 1
-                    if 4 * done // steps > 4 * (done - 1) // steps:  # four times an epoch
-                        curve.append((done / steps, validate()))
+                    if 4 * done // batches.steps > 4 * (done - 1) // batches.steps:  # four times an epoch
+                        curve.append((done / batches.steps, validate()))
                 print(f"  epoch {epoch + 1:2}   validation accuracy {curve[-1][1]:.2%}", flush=True)
             return np.array(curve), answers(digits.test)
 
