@@ -1,18 +1,22 @@
-"""Datasets by name, their division, transforms fitted on the training part, and loaders of batches."""
+"""Datasets by name, readers of files, their division, transforms fitted on the training part, and loaders of batches."""
 
 from .augment import Crop, Flip, Noise, Shift
 from .batches import batches
 from .dataset import Dataset, Part
 from .idx import read_idx
 from .loader import Loader
+from .npz import read_npy, read_npz
+from .pictures import Pictures, read_image, read_images
 from .sources import find, load, names
 from .splits import divided, split
+from .tables import Table, read_csv, read_parquet
 from .text import read_text, text_dataset
 from .transform import Transform, restore
 from .transforms import Compose, Flatten, Normalize, OneHot, Standardize
 
 __all__ = [
-    "Compose", "Crop", "Dataset", "Flatten", "Flip", "Loader", "Noise", "Normalize", "OneHot", "Part", "Shift",
-    "Standardize", "Transform", "batches", "divided", "find", "load", "names", "read_idx", "read_text", "restore",
-    "split", "text_dataset",
+    "Compose", "Crop", "Dataset", "Flatten", "Flip", "Loader", "Noise", "Normalize", "OneHot", "Part", "Pictures",
+    "Shift", "Standardize", "Table", "Transform", "batches", "divided", "find", "load", "names", "read_csv", "read_idx",
+    "read_image", "read_images", "read_npy", "read_npz", "read_parquet", "read_text", "restore", "split",
+    "text_dataset",
 ]  # fmt: skip

@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import DataError
+from .faults import contents, fault
 
 #: The type byte and the dtype of the values that follow.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+#: As many as NumPy's arrays can have.
+_AXES = 64
 
 
 def read_idx(path: str | Path) -> np.ndarray[Any, Any]:
@@ -26,11 +30,7 @@ def read_idx(path: str | Path) -> np.ndarray[Any, Any]:
     Raises:
         DataError: the file is missing, damaged or of another format; says where and what was expected.
     """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+    raw = contents(path)
     if raw[:2] == b"\x1f\x8b":
         try:
             raw = gzip.decompress(raw)
@@ -43,13 +43,15 @@ def parse_idx(raw: bytes, name: str) -> np.ndarray[Any, Any]:
     """The array in the bytes of an uncompressed IDX file; `name` is for messages."""
 
     def wrong(offset: int, expected: str, found: str) -> DataError:
-        return DataError(f"{name}: not a valid IDX file: at offset {offset} expected {expected}, found {found}.")
+        return fault(name, "IDX file", f"offset {offset}", expected, found)
 
     if len(raw) < 4 or raw[:2] != b"\0\0":
         raise wrong(0, "two zero bytes, a type and a number of axes", raw[:4].hex(" ") or "the end of the file")
     code, axes = raw[2], raw[3]
     if code not in TYPES:
         raise wrong(2, f"a type out of {', '.join(f'0x{t:02x}' for t in TYPES)}", f"0x{code:02x}")
+    if axes > _AXES:
+        raise wrong(3, f"at most {_AXES} axes", str(axes))
     start = 4 + 4 * axes
     if len(raw) < start:
         raise wrong(4, f"the sizes of {axes} axes (4 bytes each)", f"the end of the file after {len(raw) - 4} bytes")
@@ -61,4 +63,8 @@ def parse_idx(raw: bytes, name: str) -> np.ndarray[Any, Any]:
     if len(raw) - start != count * dtype.itemsize:
         expected = f"{count * dtype.itemsize} bytes of values, for shape {shape} of {dtype.name}"
         raise wrong(start, expected, f"{len(raw) - start}")
-    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        found = np.frombuffer(raw, dtype, offset=start).reshape(shape)
+    except ValueError as error:  # no values, along axes of billions
+        raise wrong(4, "sizes that an array can have", f"{shape} ({error})") from None
+    return found.astype(dtype.newbyteorder("="))
