@@ -1,4 +1,4 @@
-"""Datasets by name, readers of files, their division, transforms fitted on the training part, and loaders of batches."""
+"""Datasets by name, readers of files, division, transforms fitted on the training part, and loaders of batches."""
 
 from .augment import Crop, Flip, Noise, Shift
 from .batches import batches
