@@ -251,3 +251,14 @@ def test_lbfgs_eager_and_native(line_search):
     np.testing.assert_allclose([p["x"].item(), p["y"].item()], [q["x"].item(), q["y"].item()], rtol=1e-9)
     assert value.item() < 0.1
     assert start["x"].item() == 1.0
+
+
+def test_functions_with_parts_that_are_not_native():
+    def f(x):
+        return -bl.log(bl.linalg.det(bl.eye(2, dtype=x.dtype) * 2 - x[:, None] * x[None, :])) + ((x - 0.1) ** 2).sum()
+
+    theirs = optimize.minimize(
+        lambda x: -np.log(np.linalg.det(2 * np.eye(2) - np.outer(x, x))) + ((x - 0.1) ** 2).sum(), [0.5, -0.5]
+    )
+    for method in ("lbfgs", "bfgs", "newton"):
+        np.testing.assert_allclose(bl.minimize(f, [0.5, -0.5], method=method).x.numpy(), theirs.x, atol=1e-5)

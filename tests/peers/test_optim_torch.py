@@ -275,3 +275,36 @@ def test_a_scaled_rate_is_a_rate_that_was_set():
         optimizer.step()
     found = ours(optim.rate_scaled(optim.nadam(0.05)), after=slower)
     close(found, {k: p.detach().numpy() for k, p in params.items()}, rtol=1e-7)
+
+
+def valley(x, y):
+    """Rosenbrock's function of a vector, with a matrix that hangs on to it."""
+    return ((1 - x[:-1]) ** 2).sum() + 100 * ((x[1:] - x[:-1] ** 2) ** 2).sum() + ((y - x[None, :3]) ** 4).sum()
+
+
+@pytest.mark.parametrize(
+    ("lr", "history_size", "line_search", "steps"),
+    [(1.0, 10, "strong_wolfe", 100), (1.0, 3, "strong_wolfe", 30), (0.5, 5, "strong_wolfe", 30), (0.01, 5, None, 100)],
+)
+def test_lbfgs_is_torchs(lr, history_size, line_search, steps):
+    rng = np.random.default_rng(3)
+    start = {"x": rng.normal(size=20), "y": rng.normal(size=(2, 3))}
+    ours = optim.lbfgs(lr, history_size=history_size, line_search=line_search)
+    params = {k: bl.tensor(v) for k, v in start.items()}
+    once = bl.compile(lambda p, state: ours.update(p, lambda p: valley(p["x"], p["y"]), state))
+    params, _, _ = once.repeat(steps, carry=2)(params, ours.init(params))
+    leaves = {k: torch.tensor(v, requires_grad=True) for k, v in start.items()}
+    theirs = T.LBFGS(
+        list(leaves.values()), lr, max_iter=steps, max_eval=100_000, history_size=history_size,
+        line_search_fn=line_search, tolerance_grad=0, tolerance_change=1e-15,
+    )  # fmt: skip
+
+    def closure():
+        theirs.zero_grad()
+        value = valley(leaves["x"], leaves["y"])
+        value.backward()
+        return value
+
+    theirs.step(closure)
+    for k, v in leaves.items():
+        np.testing.assert_allclose(params[k].numpy(), v.detach().numpy(), rtol=1e-6, atol=1e-7, err_msg=k)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..autodiff.functions import jvp
 from ..graph.tensor import Tensor
-from ..ops.comparison import minimum, where
+from ..ops.comparison import maximum, minimum, where
 from ..ops.control import while_loop
 from ..ops.joining import concat
 from .wolfe import Evaluate
@@ -36,7 +36,7 @@ class Directions(NamedTuple):
 
 def _cautious(gradient: Any) -> Any:
     """The first trial where nothing is known of the function's scale: a step of 1 at most, coordinates added up."""
-    return minimum(1.0, 1 / abs(gradient).sum())
+    return 1 / maximum(1.0, abs(gradient).sum())
 
 
 class Pairs(NamedTuple):

@@ -77,7 +77,7 @@ def strong_wolfe(
         0 where no lower value was found.
     """
     start = Place(0.0 * value, value, (gradient * direction).sum())
-    shortest = SHORTEST / largest(abs(direction))
+    size = largest(abs(direction))
     no = Tensor(False)
 
     def turn(s: _Search) -> _Search:
@@ -101,7 +101,7 @@ def strong_wolfe(
         further = _cubic(s.low, new, new.at + 0.01 * (new.at - s.low.at), 10 * new.at)
         left, right = minimum(low.at, high.at), maximum(low.at, high.at)
         between, near = _split(_cubic(low, high, left, right), left, right, s.inside & s.near)
-        found = found | (inside & (right - left < shortest))
+        found = found | (inside & ((right - left) * size < SHORTEST))
         return _Search(
             where(inside, between, further), s.count + 1, found, inside, inside & near, low, high, gradient_low
         )
@@ -120,11 +120,14 @@ def _either(condition: Any, yes: Place, no: Place) -> Place:
 
 def _cubic(a: Place, b: Place, low: Any, high: Any) -> Any:
     """Where the cubic through two places has its minimum, brought between two bounds; the middle if it has none."""
-    one = a.slope + b.slope - 3 * (a.value - b.value) / (a.at - b.at)
+    gap = b.at - a.at
+    one = a.slope + b.slope - 3 * (b.value - a.value) / where(gap == 0, 1.0, gap)
     square = one * one - a.slope * b.slope
-    two = maximum(square, 0.0).sqrt() * where(a.at <= b.at, 1.0, -1.0)
-    found = b.at - (b.at - a.at) * ((b.slope + two - one) / (b.slope - a.slope + 2 * two))
-    return where((square >= 0) & isfinite(found), minimum(maximum(found, low), high), (low + high) / 2)
+    two = maximum(square, 0.0).sqrt() * where(gap >= 0, 1.0, -1.0)
+    bend = b.slope - a.slope + 2 * two
+    found = b.at - gap * (b.slope + two - one) / where(bend == 0, 1.0, bend)
+    has_one = (square >= 0) & (bend != 0) & isfinite(found)
+    return where(has_one, minimum(maximum(found, low), high), (low + high) / 2)
 
 
 def _split(at: Any, left: Any, right: Any, again: Any) -> tuple[Any, Any]:
