@@ -24,6 +24,7 @@ from .activations import (
     Softsign,
     Tanh,
 )
+from .attention import MultiHeadAttention
 from .branches import Concat, Residual
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dense import Dense
@@ -44,9 +45,17 @@ from .pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from .positions import LearnedPositions, SinusoidalPositions, rotary
 from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
 from .shaping import Flatten, Reshape
+from .transformer import (
+    FeedForward,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 FullConnection = Dense
 
@@ -76,6 +85,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
+    "FeedForward",
     "Flatten",
     "FullConnection",
     "GlobalAvgPool",
@@ -88,12 +98,14 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "LogSigmoid",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "Mish",
+    "MultiHeadAttention",
     "PReLU",
     "RMSNorm",
     "ReLU",
@@ -103,10 +115,16 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "initialisers",
+    "rotary",
     "summary",
 ]

@@ -55,7 +55,7 @@ class Layer:
     # --- to be written by each layer ---------------------------------------------------------------
 
     def setup(self, key: Tensor, *inputs: Tensor) -> None:
-        """Make the parameters, as attributes, for inputs of these shapes; their values are not to be looked at."""
+        """Make the parameters, or parts, as attributes, for inputs of these shapes; values are not to be looked at."""
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """The output for these inputs."""
@@ -226,6 +226,8 @@ class Layer:
             value = getattr(self, p.name, p.default)
             if p.kind is Parameter.VAR_POSITIONAL:
                 parts += map(_short, value)
+            elif p.kind is Parameter.VAR_KEYWORD:
+                parts += (f"{name}={_short(option)}" for name, option in value.items())
             elif value is not p.default and value != p.default:
                 needed = p.default is Parameter.empty
                 parts.append(_short(value) if needed else f"{p.name}={_short(value)}")

@@ -106,6 +106,7 @@ class Pass:
         key = random_key(self._setup) if isinstance(self._setup, int) else self._setup
         layer.setup(fold_in(key, crc32(path.encode()) >> 1), *inputs)
         layer.made()
+        self._paths = {id(layer): path for path, layer in layers(self.root)}  # setup may have made parts
 
 
 def _described(x: Any) -> str:

@@ -59,7 +59,7 @@ class Recurrent(Layer):
         return_state: bool = False,
         use_bias: bool = True,
         init: str | Initialiser = "glorot_uniform",
-        recurrent_init: str | Initialiser = "glorot_uniform",
+        recurrent_init: str | Initialiser = "orthogonal",
     ) -> None:
         name = type(self).__name__
         for what, value in (("units", units), ("layers", layers)):
@@ -182,7 +182,7 @@ class RNN(Recurrent):
         return_state: bool = False,
         use_bias: bool = True,
         init: str | Initialiser = "glorot_uniform",
-        recurrent_init: str | Initialiser = "glorot_uniform",
+        recurrent_init: str | Initialiser = "orthogonal",
     ) -> None:
         activation_of(activation)
         self.activation = activation

@@ -47,7 +47,7 @@ class Cell(Layer):
         reverse: bool = False,
         use_bias: bool = True,
         init: str | Initialiser = "glorot_uniform",
-        recurrent_init: str | Initialiser = "glorot_uniform",
+        recurrent_init: str | Initialiser = "orthogonal",
     ) -> None:
         self.units, self.reverse, self.use_bias = units, reverse, use_bias
         self.init, self.recurrent_init = init, recurrent_init
@@ -119,7 +119,7 @@ class RNNCell(Cell):
         reverse: bool = False,
         use_bias: bool = True,
         init: str | Initialiser = "glorot_uniform",
-        recurrent_init: str | Initialiser = "glorot_uniform",
+        recurrent_init: str | Initialiser = "orthogonal",
         activation: Activation = "tanh",
     ) -> None:
         super().__init__(units, reverse, use_bias, init, recurrent_init)

@@ -20,8 +20,8 @@ from .reduce import any as any_
 from .softmax import softmax
 
 
-def _checked(q: Any, k: Any, v: Any, mask: Any) -> tuple[int, ...]:
-    """The shape of the scores; raises the error that explains what does not fit."""
+def _checked(q: Any, k: Any, v: Any, mask: Any) -> None:
+    """Raise the error that explains what does not fit."""
     where_ = "scaled_dot_product_attention"
     if min(len(q.shape), len(k.shape), len(v.shape)) < 2:
         raise ShapeError(
@@ -41,7 +41,6 @@ def _checked(q: Any, k: Any, v: Any, mask: Any) -> tuple[int, ...]:
             )
         if broadcast(mask.shape, scores, where=f"{where_}, mask and scores") != scores:
             raise ShapeError(f"{where_}: mask of shape {mask.shape} does not broadcast to the scores, {scores}.")
-    return scores
 
 
 def _samples(rng: Any) -> list[Any]:
@@ -76,9 +75,14 @@ def scaled_dot_product_attention(
     """
     q, k, v = operand(q), operand(k), operand(v)
     mask = None if mask is None else operand(mask)
-    shape = _checked(q, k, v, mask)
+    _checked(q, k, v, mask)
+    return matmul(attention_weights(q, k, mask, causal=causal, scale=scale), v)
+
+
+def attention_weights(q: Any, k: Any, mask: Any = None, *, causal: bool = False, scale: float | None = None) -> Any:
+    """softmax(scale · q kᵀ + mask): with which weight each query looks at each key."""
     scores = matmul(multiply(q, 1 / math.sqrt(q.shape[-1]) if scale is None else scale), matrix_transpose(k))
-    seen: Any = np.tri(*shape[-2:], dtype=bool) if causal else None
+    seen: Any = np.tri(*scores.shape[-2:], dtype=bool) if causal else None
     if mask is not None:
         if mask.dtype.char == BOOL:
             allowed = mask
@@ -87,9 +91,7 @@ def scaled_dot_product_attention(
             scores = add(scores, where(allowed, mask, 0))
         seen = allowed if seen is None else allowed & seen
     if seen is None:
-        return matmul(softmax(scores, axis=-1), v)
+        return softmax(scores, axis=-1)
     # A finite score instead of -inf: a row without any key stays free of NaN, in both directions.
     weights = softmax(where(seen, scores, float(np.finfo(scores.dtype).min) / 2), axis=-1)
-    if mask is not None:
-        weights = where(any_(seen, axis=-1, keepdims=True), weights, 0)
-    return matmul(weights, v)
+    return weights if mask is None else where(any_(seen, axis=-1, keepdims=True), weights, 0)
