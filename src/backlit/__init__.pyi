@@ -56,6 +56,7 @@ from .base.errors import GraphError as GraphError
 from .base.errors import ShapeError as ShapeError
 from . import static as static
 from . import testing as testing
+from . import nn as nn
 from . import optim as optim
 from . import data as data
 from . import train as train
@@ -63,6 +64,7 @@ from .array_api import linalg as linalg
 from .array_api import fft as fft
 from .array_api import random as random
 from .modes.compile import compile as compile
+from .optim.minimize import minimize as minimize
 
 #: What a function takes as an input: a Tensor, an array or number, or nested lists of these.
 TensorLike = Tensor | numpy.ndarray[Any, Any] | numpy.generic | builtins.bool | int | float | complex | Sequence[Any]
