@@ -118,6 +118,10 @@ def test_dates_are_refused(tmp_path):
         ("", "No columns"),
         ("a,b\n", "at row 1 expected values, found the end of the table"),
         ("a,b\n1,2\n3,4,5\n", "line 3, saw 3"),
+        ("a,b\n0,2,3\n1,4,5\n", "at row 1 expected 2 values, as many as there are names, found more"),
+        ("a,b\n1,2,\n3,4,\n", "at row 1 expected 2 values, as many as there are names, found more"),
+        ("a,b\n1,2\n1e39,4\n", "row 2, column 'a': expected a finite number within float32, found 1e\\+39"),
+        ("a,b\n1,-inf\n3,4\n", "row 1, column 'b': expected a finite number within float32, found -inf"),
         ("a,b\n1,2\n3\n", "row 2, column 'b': expected a value, found none"),
         ('a,b\n1,"2\n', "EOF inside string"),
         ("a,b\n1,\xff\n", "utf-8"),
@@ -135,12 +139,9 @@ def test_repeated_names_and_other_separators(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a;b\n1;2\n3;4\n")
     assert data.read_csv(path, "b", sep=";").x.tolist() == [[1], [3]]
-    frame = pd.DataFrame([[1, 2, 3]], columns=["1", "b", "c"])
-    frame.columns = ["a", "a", "c"]
-    from backlit.data.tables import _frame
-
+    path.write_text("a,a,c\n1,2,3\n")
     with pytest.raises(DataError, match="at the header expected a name of its own for each column, found 'a' twice"):
-        _frame(path, "CSV file", lambda pandas: frame)
+        data.read_csv(path, "c")
 
 
 def test_damaged_parquet(tmp_path):

@@ -37,7 +37,9 @@ def read_csv(
     *,
     words: Literal["one-hot", "codes"] | None = None,
     task: Literal["classification", "regression"] | None = None,
-    **options: Any,
+    sep: str = ",",
+    decimal: str = ".",
+    encoding: str = "utf-8",
 ) -> Table:
     """The table in a CSV file whose first line names the columns, read by pandas.
 
@@ -46,7 +48,7 @@ def read_csv(
         words: what becomes of columns of words: "one-hot", a column of zeros and ones for each word; "codes", the place
             of the word among all words of the column, sorted; None refuses them.
         task: whether the target is a class or a measured value. By default words and whole numbers are classes.
-        options: further options of `pandas.read_csv`, such as `sep=";"`.
+        sep, decimal, encoding: what stands between values, the decimal point, how characters are written.
 
     Raises:
         ArgumentError: no such column, or columns of words and no `words`.
@@ -54,7 +56,13 @@ def read_csv(
             header is row 1) and the column.
         MissingExtra: pandas is not installed.
     """
-    frame = _frame(path, "CSV file", lambda pandas: pandas.read_csv(path, low_memory=False, **options))
+    form = {"sep": sep, "decimal": decimal, "encoding": encoding}
+    # The names are read on their own: pandas gives columns of one name other names.
+    header = _frame(path, "CSV file", lambda pandas: pandas.read_csv(path, header=None, nrows=1, dtype=str, **form))
+    frame = _frame(path, "CSV file", lambda pandas: pandas.read_csv(path, low_memory=False, **form))
+    if not isinstance(frame.index, require("pandas", "tables").RangeIndex):  # a surplus value, taken for a row label
+        raise fault(path, "CSV file", "row 1", f"{len(header.columns)} values, as many as there are names", "more")
+    frame.columns = _distinct(path, "CSV file", header.iloc[0].astype(str).tolist())
     return _table(path, frame, target, words, task)
 
 
@@ -68,6 +76,7 @@ def read_parquet(
     """The table in a Parquet file, read by pandas and pyarrow; arguments and errors as for `read_csv`."""
     require("pyarrow", "tables")
     frame = _frame(path, "Parquet file", lambda pandas: pandas.read_parquet(path, engine="pyarrow"))
+    frame.columns = _distinct(path, "Parquet file", [str(name) for name in frame.columns])
     return _table(path, frame, target, words, task)
 
 
@@ -83,12 +92,16 @@ def _frame(path: str | Path, kind: str, read: Callable[[Any], Any]) -> Any:
         raise fault(path, kind, "some place", "a table", str(error)) from None
     except Exception as error:  # pandas and Arrow have their own kinds for every damage; all mean the same
         raise fault(path, kind, "the place that the message names", "a table", str(error).strip()) from None
-    frame.columns = [str(c) for c in frame.columns]
     if not len(frame):
         raise fault(path, kind, "row 1", "values", "the end of the table")
-    if repeated := [c for i, c in enumerate(frame.columns) if c in frame.columns[:i]]:
-        raise fault(path, kind, "the header", "a name of its own for each column", f"{repeated[0]!r} twice")
     return frame
+
+
+def _distinct(path: str | Path, kind: str, names: list[str]) -> list[str]:
+    """The names of the columns, each of which is there once."""
+    if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise fault(path, kind, "the header", "a name of its own for each column", f"{repeated[0]!r} twice")
+    return names
 
 
 def _table(path: str | Path, frame: Any, target: str, words: str | None, task: str | None) -> Table:
@@ -129,7 +142,7 @@ def _target(path: str | Path, column: Any, task: str | None) -> tuple[Array, tup
     if task == "regression" or (task is None and numeric and not whole):
         if not numeric:
             raise _not_a_number(path, column, "regression needs a target of numbers")
-        return column.to_numpy(np.float32), ()
+        return _numbers(path, column), ()
     if numeric and not whole:
         raise DataError(
             f"{path}: column {column.name!r} holds {column.dtype}, which is measured; "
@@ -142,7 +155,7 @@ def _target(path: str | Path, column: Any, task: str | None) -> tuple[Array, tup
 def _columns(path: str | Path, column: Any, words: str | None) -> dict[str, Array]:
     name = column.name
     if _is_numeric(column):
-        return {name: column.to_numpy(np.float32)}
+        return {name: _numbers(path, column)}
     if column.dtype.kind in "mM":
         raise DataError(f"{path}: column {name!r} holds {column.dtype}; turn dates and times into numbers first.")
     if words is None:
@@ -151,6 +164,18 @@ def _columns(path: str | Path, column: Any, words: str | None) -> dict[str, Arra
     if words == "codes":
         return {name: codes.astype(np.float32)}
     return {f"{name}={value}": (codes == i).astype(np.float32) for i, value in enumerate(values)}
+
+
+def _numbers(path: str | Path, column: Any) -> Array:
+    with np.errstate(over="ignore"):
+        found = column.to_numpy(np.float32)
+    if not np.isfinite(found).all():
+        row = int(np.argmin(np.isfinite(found)))
+        raise DataError(
+            f"{path}: row {row + 1}, column {column.name!r}: expected a finite number within float32, found "
+            f"{column.iloc[row]}."
+        )
+    return found
 
 
 def _is_numeric(column: Any) -> bool:
