@@ -126,7 +126,7 @@ def test_a_damaged_npy_file(tmp_path):
     raw = npy(VALUES.astype(np.uint8))
     read = lambda path: np.array(data.read_npy(path))
     assert survivors(tmp_path / "a", cuts(raw), read) == []
-    for found in survivors(tmp_path / "a", flips(raw, range(len(raw) - 24)), read):
+    for found in survivors(tmp_path / "a", flips(raw, range(len(raw) - 24)[::3]), read):
         assert found.nbytes == 24  # a bit of the shape or the dtype can turn without a trace; the size is checked
         assert found.tobytes(order="A") in (VALUES.astype(np.uint8).tobytes(), found.T.tobytes())
 

@@ -84,5 +84,5 @@ def test_a_png_with_turned_bits_is_never_read_as_another(tmp_path):
     path = tmp_path / "a.png"
     whole = draw(path, (6, 6))
     raw = path.read_bytes()
-    for found in survivors(path, flips(raw, range(len(raw))), data.read_image):
+    for found in survivors(path, flips(raw, range(0, len(raw), 3)), data.read_image):
         np.testing.assert_array_equal(found, whole)

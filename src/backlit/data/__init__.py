@@ -6,6 +6,7 @@ from .dataset import Dataset, Part
 from .idx import read_idx
 from .loader import Loader
 from .npz import read_npy, read_npz
+from .opening import open
 from .pictures import Pictures, read_image, read_images
 from .sources import find, load, names
 from .splits import divided, split
@@ -16,7 +17,7 @@ from .transforms import Compose, Flatten, Normalize, OneHot, Standardize
 
 __all__ = [
     "Compose", "Crop", "Dataset", "Flatten", "Flip", "Loader", "Noise", "Normalize", "OneHot", "Part", "Pictures",
-    "Shift", "Standardize", "Table", "Transform", "batches", "divided", "find", "load", "names", "read_csv", "read_idx",
-    "read_image", "read_images", "read_npy", "read_npz", "read_parquet", "read_text", "restore", "split",
+    "Shift", "Standardize", "Table", "Transform", "batches", "divided", "find", "load", "names", "open", "read_csv",
+    "read_idx", "read_image", "read_images", "read_npy", "read_npz", "read_parquet", "read_text", "restore", "split",
     "text_dataset",
 ]  # fmt: skip

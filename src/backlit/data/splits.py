@@ -70,6 +70,11 @@ def divided(
     >>> divided("mine", np.zeros((10, 3)), np.arange(10.0), (), "here")
     Dataset('mine', regression, 7 train, 1 validation, 2 test, inputs (3,) float64)
     """
-    whole = Part(x, y)
-    train, validation, test = (whole.take(rows) for rows in split(y, fractions, seed, groups=groups))
+    whole, rows = Part(x, y), split(y, fractions, seed, groups=groups)
+    if not all(map(len, rows)):
+        raise ArgumentError(
+            f"{name}: {len(whole)} samples leave {len(rows[0])} for training, {len(rows[1])} for validation and "
+            f"{len(rows[2])} for the test; each needs some. Give more samples, or other fractions."
+        )
+    train, validation, test = map(whole.take, rows)
     return Dataset(name, train, validation, test, classes, source, "classification" if classes else "regression")
