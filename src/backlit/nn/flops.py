@@ -41,7 +41,8 @@ def flops_of(node: Node) -> int:
         return flops(params["test"]) + flops(params["body"])
     if node.op.results is not None:
         return 0
-    size, shapes = prod(node.shape), [getattr(x, "shape", ()) for x in node.inputs or ()]
+    size = prod(node.shape)
+    shapes: list[tuple[int, ...]] = [getattr(x, "shape", ()) for x in node.inputs or ()]
     if name == "matmul":
         return 2 * size * shapes[0][-1]
     if name == "einsum_pair":
