@@ -6,6 +6,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -56,12 +57,10 @@ def read_csv(
             header is row 1) and the column.
         MissingExtra: pandas is not installed.
     """
-    form = {"sep": sep, "decimal": decimal, "encoding": encoding}
+    form = {"sep": sep, "decimal": decimal, "encoding": encoding, "index_col": False}
     # The names are read on their own: pandas gives columns of one name other names.
     header = _frame(path, "CSV file", lambda pandas: pandas.read_csv(path, header=None, nrows=1, dtype=str, **form))
     frame = _frame(path, "CSV file", lambda pandas: pandas.read_csv(path, low_memory=False, **form))
-    if not isinstance(frame.index, require("pandas", "tables").RangeIndex):  # a surplus value, taken for a row label
-        raise fault(path, "CSV file", "row 1", f"{len(header.columns)} values, as many as there are names", "more")
     frame.columns = _distinct(path, "CSV file", header.iloc[0].astype(str).tolist())
     return _table(path, frame, target, words, task)
 
@@ -85,7 +84,9 @@ def _frame(path: str | Path, kind: str, read: Callable[[Any], Any]) -> Any:
     try:
         with Path(path).open("rb"):
             pass
-        frame = read(pandas)
+        with catch_warnings():
+            simplefilter("error", pandas.errors.ParserWarning)  # pandas warns of values that it drops
+            frame = read(pandas)
     except OSError as error:
         if error.strerror:
             raise unreadable(path, error) from None
