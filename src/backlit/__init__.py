@@ -19,10 +19,10 @@ from typing import Any
 from . import autodiff as _autodiff  # noqa: F401  (registers grad and its relatives)
 from . import ops as _ops  # noqa: F401  (fills the registry)
 from .array_api import namespace as _namespace
+from .base import higher as _higher
 from .base.config import enable_grad as enable_grad
 from .base.config import no_grad as no_grad
 from .base.config import settings as settings
-from .base import higher as _higher
 from .base.errors import ArgumentError as ArgumentError
 from .base.errors import BacklitError as BacklitError
 from .base.errors import DtypeError as DtypeError
@@ -58,6 +58,7 @@ _higher.PLACES.update(
     predict="backlit.train.fitting.predict",
     save_values="backlit.train.files.save_values",
     load_values="backlit.train.files.load_values",
+    curves="backlit.show.training.curves",
 )
 
 

@@ -20,7 +20,10 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 COMMAND = [sys.executable, "-m", "backlit"]
-FILES = {"params.npz", "config.json", "log.csv", "loss.png", "confusion.png", "misread.png", "report.md"}
+FILES = {
+    "params.safetensors", "checkpoints", "config.json", "log.csv", "test.json", "curves.png", "confusion.png",
+    "misread.png", "report.md",
+}  # fmt: skip
 
 
 def backlit(*arguments, **options):
@@ -80,23 +83,22 @@ def test_training_leaves_a_complete_run_folder(tmp_path):
     lines = [line for line in done.stdout.splitlines() if line.startswith("epoch ")]
     assert len(lines) == 3
     for line in lines:
-        assert re.match(r"epoch \d/3  loss [\d.]+  accuracy [\d.]+  validation [\d.]+ +[\d,]+ samples/s$", line)
+        assert re.match(
+            r"epoch \d/3  loss [\d.]+  accuracy [\d.]+  val loss [\d.]+  val accuracy [\d.]+  [\d,]+ samples/s$", line
+        )
     (folder,) = tmp_path.iterdir()
     assert re.fullmatch(r"digits-mlp-\d{8}-\d{6}", folder.name)
     assert {p.name for p in folder.iterdir()} == FILES
     config = json.loads((folder / "config.json").read_text())
-    assert config["settings"] == {
-        "data": "digits", "model": "mlp", "epochs": 3, "batch_size": 64, "optimizer": "adam",
-        "lr": config["settings"]["lr"], "seed": 7,
-    }  # fmt: skip
+    assert config["settings"] | {"data": "digits", "epochs": 3, "optim.lr": 1e-3, "seed": 7} == config["settings"]
     assert len(config["data"]["sha256"]) == 64
     assert config["versions"]["numpy"] == np.__version__
     with open(folder / "log.csv") as file:
         log = list(csv.DictReader(file))
     assert [row["epoch"] for row in log] == ["1", "2", "3"]
     accuracy = re.search(r"Test accuracy ([\d.]+) %", done.stdout)[1]
-    assert f"**{accuracy} %**" in (folder / "report.md").read_text()
-    for name in ("loss", "confusion", "misread"):
+    assert f"Test accuracy {accuracy} %" in (folder / "report.md").read_text()
+    for name in ("curves", "confusion", "misread"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -111,10 +113,71 @@ def test_an_interrupt_saves_and_says_so(tmp_path):
     os.kill(process.pid, signal.SIGINT)
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Stopped by Ctrl-C after step" in told
+    assert "Stopped by Ctrl-C after" in told
     (folder,) = tmp_path.iterdir()
     assert {p.name for p in folder.iterdir()} == FILES
     assert "Stopped by Ctrl-C" in (folder / "report.md").read_text()
+    assert f"Go on with: backlit train --resume {folder}" in told
+
+
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(tmp_path):
+    arguments = ["train", "--epochs", "6", "--seed", "3", "--set", "checkpoints.every=5", "--set", "patience=4"]
+    assert backlit(*arguments, "--out", tmp_path / "whole").returncode == 0
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--out", str(tmp_path / "cut")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("epoch 2"):
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    ((whole,), (cut,)) = ([*(tmp_path / name).iterdir()] for name in ("whole", "cut"))
+    done = backlit("train", "--resume", cut)
+    assert done.returncode == 0, done.stderr
+    assert "Going on from the newest checkpoint" in done.stdout
+    assert (cut / "params.safetensors").read_bytes() == (whole / "params.safetensors").read_bytes()
+    assert [row.split(",")[:6] for row in (cut / "log.csv").read_text().splitlines()] == [
+        row.split(",")[:6] for row in (whole / "log.csv").read_text().splitlines()
+    ]
+
+
+def test_settings_come_from_a_file_and_are_checked(tmp_path, capsys):
+    (tmp_path / "run.toml").write_text('epochs = 1\nmodel = "net.py:Net"\n[optim]\nname = "sgd"\nmomentum = 0.9\n')
+    (tmp_path / "net.py").write_text(
+        "from backlit import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Standardize(5, 6), nn.Flatten(), nn.Dense(10))\n"
+    )
+    arguments = ["train", "--config", "run.toml", "--set", "optim.lr=0.05", "--out", "runs"]
+    done = backlit(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    found = json.loads((folder / "config.json").read_text())["settings"]
+    assert (found["optim.momentum"], found["optim.lr"], found["epochs"]) == (0.9, 0.05, 1)
+    assert found["model"] == f"{tmp_path / 'net.py'}:Net"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--set", "optim.lrr=1"], "there is no setting 'optim.lrr'; did you mean 'optim.lr'?"),
+        (["--set", "optim.lr"], "expected NAME=VALUE"),
+        (["--set", "epochs=2.5"], "epochs: expected a whole number of 1 or more, got 2.5"),
+        (["--optimizer", "adma"], "did you mean 'adam'?"),
+        (["--model", "mpl"], "Did you mean 'mlp'?"),
+        (["--model", "lstm"], "lstm: expected a text"),
+        (["--model", "none.py:Net"], "none.py: there is no such file"),
+        (["--config", "none.toml"], "none.toml: cannot be read"),
+        (["--resume", "."], "not a run folder"),
+        (["--optimizer", "sgd", "--set", "optim.betas=1"], "there is no setting 'optim.betas'"),
+    ],
+)
+def test_wrong_settings_are_named(arguments, text, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *arguments]) == 1
+    assert text in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_without_an_extra_it_says_what_to_install(tmp_path):

@@ -13,8 +13,8 @@ import pytest
 import backlit as bl
 from backlit import optim
 from backlit.base.trees import leaves, tree_map
-from backlit.modes.epochs import _Pace
 from backlit.modes.interrupts import Interrupted
+from backlit.modes.pace import Pace
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(50, 3)).astype(np.float32)
@@ -188,7 +188,7 @@ def test_progress_comes_now_and_then() -> None:
 
 
 def test_chunks_grow_to_their_time_and_not_beyond() -> None:
-    pace = _Pace()
+    pace = Pace()
     counts = []
     for _ in range(6):
         counts.append(pace.next(10_000))

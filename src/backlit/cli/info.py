@@ -5,35 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from importlib import metadata
 from typing import Any
 
 from ..base.config import config
 from ..base.folders import cache_folder
+from ..base.versions import versions
 from ..data import find
 from ..runtime.cache import status
 from ..runtime.host import host
 from ..runtime.pool import default_threads
-
-#: The packages whose versions matter to a run.
-PACKAGES = ("backlit", "numpy", "llvmlite", "matplotlib", "scikit-learn", "pooch", "rich")
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("info", help="versions, settings and where data is looked for", description=__doc__)
     command.set_defaults(run=run, parser=command)
-
-
-def versions() -> dict[str, str | None]:
-    """Python's and each package's version; None where a package is not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
 
 
 def _kept() -> str:

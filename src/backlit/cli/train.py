@@ -7,16 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..base.extras import require
-from ..data import load
-from ..data.sources import SOURCES
-from ..optim import adam, sgd
-from ..train import MODELS, Epoch, Stop, Training
-from .progress import reporter
-from .run_folder import RunFolder
+import numpy as np
 
-OPTIMIZERS = {"adam": (adam, 1e-3), "sgd": (sgd, 0.1)}
-EPOCHS = {("digits", "mlp"): 40, ("digits", "cnn"): 20, ("mnist", "mlp"): 10, ("mnist", "cnn"): 3}
+from ..base.errors import ArgumentError
+from ..base.extras import require
+from ..base.trees import leaves
+from ..data import Dataset, Loader, load
+from ..train import Callback, EarlyStopping, Progress, Trainer
+from ..train.networks import NETWORKS, network
+from ..train.run_folder import CHECKPOINTS, RunFolder
+from .arguments import add_data, positive
+from .run_report import report
+from .settings import optimizer, settings
 
 
 def add(commands: Any) -> None:
@@ -24,75 +26,102 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "train",
         help="train a network on real data and leave a run folder",
-        description="Train a network on images of handwritten digits, test it, and leave a folder with its "
-        "parameters, settings, log, pictures and a report. Ctrl-C finishes the step, saves and stops.",
+        description="Train a network, test it, and leave a folder with its parameters, checkpoints, settings, log, "
+        "pictures and a report. Ctrl-C finishes the step, saves, and says how to go on.",
+        epilog=f"models: {', '.join(NETWORKS)}, or FILE.py:NAME. Settings beyond these options: patience (early "
+        "stopping), threads, checkpoints.every (steps), checkpoints.keep, optim.clip, and the optimizer's arguments.",
     )
-    command.add_argument("--data", choices=SOURCES, default="digits", help="digits (the default) needs no download")
-    command.add_argument(
-        "--model", choices=MODELS, default="mlp", help="fully connected (the default) or convolutional"
-    )
-    command.add_argument(
-        "--epochs", type=_positive(int), help="passes over the data; by default as many as suit it", metavar="N"
-    )
-    command.add_argument(
-        "--batch-size", type=_positive(int), default=64, metavar="N", help="samples per step (%(default)s)"
-    )
-    command.add_argument(
-        "--optimizer", choices=OPTIMIZERS, default="adam", help="how gradients become steps (%(default)s)"
-    )
-    command.add_argument(
-        "--lr", type=_positive(float), metavar="RATE", help="learning rate (0.001 for adam, 0.1 for sgd)"
-    )
-    command.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="of the first weights and of the order of samples (%(default)s)",
-    )
+    add_data(command, default=None)
+    command.add_argument("--model", metavar="MODEL", help=f"{', '.join(NETWORKS)}, or FILE.py:NAME (mlp)")
+    command.add_argument("--epochs", type=positive(int), metavar="N", help="passes over the data; by default as suits")
+    command.add_argument("--batch-size", type=positive(int), metavar="N", help="samples in a step (64)")
+    command.add_argument("--optimizer", metavar="NAME", help="how gradients become steps (adam)")
+    command.add_argument("--lr", type=positive(float), metavar="RATE", help="learning rate (0.001 for adam)")
+    command.add_argument("--seed", type=int, metavar="N", help="of first weights, order of samples, dropout (0)")
+    command.add_argument("--config", metavar="FILE.toml", help="settings from a file")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: optim.lr=3e-4")
+    command.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run, with its settings")
     command.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are made (%(default)s)"
     )
     command.set_defaults(run=run, parser=command)
 
 
-def _positive(kind: type) -> Any:
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise ValueError
-        return value
-
-    number.__name__ = f"positive {kind.__name__}"
-    return number
-
-
 def run(options: argparse.Namespace) -> int:
     """Train, test, save."""
     require("matplotlib", "train")
-    terminal = sys.stdout.isatty()
-    if terminal:
+    require("safetensors", "train")
+    if sys.stdout.isatty():
         require("rich", "train")
-    make, lr = OPTIMIZERS[options.optimizer]
-    options.lr = options.lr or lr
-    options.epochs = options.epochs or EPOCHS[options.data, options.model]
+    folder = None
+    if options.resume is not None:
+        folder = RunFolder(options.resume)
+        found = folder.config["settings"]
+    else:
+        given = {
+            "data": options.data, "model": options.model, "epochs": options.epochs, "batch_size": options.batch_size,
+            "optim.name": options.optimizer, "optim.lr": options.lr, "seed": options.seed,
+        }  # fmt: skip
+        found = settings(options.config, options.set, given)
+        if ".py:" in found["model"]:
+            file, _, name = found["model"].rpartition(":")
+            found["model"] = f"{Path(file).resolve()}:{name}"
+    data = load(found["data"])
+    if folder is not None:
+        _same_data(folder, data)
+    training, validation = loaders(data, found)
+    model = network(found["model"], data)
+    model.build(*(a[:1] for a in training.arrays[:-1]), key=found["seed"])
+    word = found["model"].rpartition(":")[2]
+    folder = folder or RunFolder.new(options.out, f"{data.name}-{word}")
+    stopping = [EarlyStopping(patience=found["patience"])] if found["patience"] else []
+    callbacks: list[Callback] = [
+        *stopping,
+        *folder.callbacks(found, data, found["checkpoints.every"], found["checkpoints.keep"]),
+        Progress(),
+    ]
+    trainer = Trainer(
+        model, optimizer(found), callbacks=callbacks, seed=found["seed"], threads=found["threads"],
+    )  # fmt: skip
+    went_on = options.resume is not None and folder.resume(trainer)
+    size = sum(leaf.size for leaf in leaves(model.parameters()))
+    print(f"{data!r} from {data.source}\n{word} with {size:,} parameters, {found['optim.name']}, learning rate "
+          f"{found['optim.lr']:g}, batches of {found['batch_size']}, seed {found['seed']}", flush=True)  # fmt: skip
+    if went_on:
+        print(f"Going on from the newest checkpoint in {folder.path / CHECKPOINTS}.", flush=True)
+    history = trainer.fit(training, found["epochs"], validation)
+    folder.finish(trainer)
+    interrupted = history.stopped.startswith("stopped by Ctrl-C")
+    if not history:
+        print(f"Not one epoch was finished. Go on with: backlit train --resume {folder.path}")
+        return 130
+    print(report(folder, trainer, data))
+    if interrupted:
+        print(f"Go on with: backlit train --resume {folder.path}")
+    return 130 if interrupted else 0
 
-    data = load(options.data)
-    training = Training(MODELS[options.model], data, make(options.lr), options.batch_size, options.seed)
-    folder = RunFolder(options, training)
-    print(f"{data!r} from {data.source}\n{options.model} with {folder.parameters:,} parameters, {options.optimizer}, "
-          f"learning rate {options.lr:g}, batches of {options.batch_size}, seed {options.seed}")  # fmt: skip
 
-    stop = Stop()
-    log: list[Epoch] = []
-    with stop.on_interrupt(), reporter(terminal, options.epochs) as report:
-        for epoch in training.epochs(options.epochs, stop, report.progress):
-            report.epoch(epoch)
-            log.append(epoch)
-    if stop.wanted:
-        print(f"Stopped by Ctrl-C after step {log[-1].steps} of epoch {log[-1].epoch}; saving.")
+def loaders(data: Dataset, found: dict[str, Any]) -> tuple[Loader, Loader]:
+    """The loaders of the training and of the validation part."""
+    parts = [tuple(map(_plain, (part.x, part.y))) for part in (data.train, data.validation)]
+    return (
+        Loader(parts[0], found["batch_size"], key=found["seed"]),
+        Loader(parts[1], 256, shuffle=False),
+    )
 
-    accuracy = folder.save(training, log, stopped=stop.wanted)
-    print(f"Test accuracy {100 * accuracy:.2f} % on {len(data.test):,} images that training never saw.\n"
-          f"Saved in {folder.path}: {', '.join(sorted(p.name for p in folder.path.iterdir()))}")  # fmt: skip
-    return 130 if stop.wanted else 0
+
+def _plain(x: Any) -> Any:
+    """Targets of few bits as int64, which losses and metrics compute with; regression targets as a column."""
+    if x.dtype.kind == "f":
+        return x.astype(np.float32).reshape(len(x), -1) if x.ndim == 1 else x.astype(np.float32)
+    return x
+
+
+def _same_data(folder: RunFolder, data: Dataset) -> None:
+    before = folder.config["data"].get("sha256")
+    if before != data.checksum:
+        raise ArgumentError(
+            f"{folder.path}: the run was trained on data with the checksum {before}, but {data.name} has "
+            f"{data.checksum} "
+            "now; to go on, bring the old data back."
+        )

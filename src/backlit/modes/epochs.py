@@ -25,10 +25,8 @@ from ..ops.control import fori_loop
 from ..ops.index import index_update, take
 from ..ops.random import fold_in, permutation
 from .interrupts import Interrupted, Interrupts
+from .pace import Pace
 from .repeating import fits
-
-#: A chunk of steps is to take about so long, in seconds.
-_CHUNK = 0.05
 
 
 class Run(NamedTuple):
@@ -139,7 +137,7 @@ class _Job:
             )
         self.steps = sum(n for n, _ in self.parts)
         self.history: list[Any] = []
-        self._pace = _Pace()
+        self._pace = Pace()
         self._blanks = [self._values_of(step, b) for _, b in self.parts]
         for other in self._blanks[1:]:
             self._same_values(self._blanks[0], other)
@@ -208,23 +206,6 @@ class _Job:
                     f"{b.shape} on the last, smaller batch; return what does not depend on the size of the batch, "
                     "such as a mean, or leave that batch out with drop_last=True."
                 )
-
-
-class _Pace:
-    """How many steps make a chunk: few at first, then as many as fit into its time."""
-
-    def __init__(self) -> None:
-        self._seconds: float | None = None
-        self._most = 1
-
-    def next(self, left: int) -> int:
-        count = min(left, self._most)
-        return max(1, min(count, int(_CHUNK / self._seconds))) if self._seconds else count
-
-    def took(self, seconds: float, steps: int) -> None:
-        if self._most > 1:  # the first chunk was compiled on the way
-            self._seconds = seconds / steps
-        self._most = 8 * steps
 
 
 def _fresh(x: Any) -> Tensor:

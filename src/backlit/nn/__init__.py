@@ -1,6 +1,6 @@
 """Networks: layers, and models made of them, whose parameters form a tree with readable paths."""
 
-from . import initialisers
+from . import initialisers, losses, metrics
 from .activations import (
     CELU,
     ELU,
@@ -49,6 +49,7 @@ from .positions import LearnedPositions, SinusoidalPositions, rotary
 from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
 from .shaping import Flatten, Reshape
+from .standardize import Standardize
 from .transformer import (
     FeedForward,
     TransformerDecoder,
@@ -119,12 +120,15 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "Standardize",
     "Tanh",
     "TransformerDecoder",
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
     "initialisers",
+    "losses",
+    "metrics",
     "rotary",
     "summary",
 ]

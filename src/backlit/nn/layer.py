@@ -228,7 +228,7 @@ class Layer:
                 parts += map(_short, value)
             elif p.kind is Parameter.VAR_KEYWORD:
                 parts += (f"{name}={_short(option)}" for name, option in value.items())
-            elif value is not p.default and value != p.default:
+            elif not isinstance(value, Tensor) and value is not p.default and value != p.default:
                 needed = p.default is Parameter.empty
                 parts.append(_short(value) if needed else f"{p.name}={_short(value)}")
         return f"{type(self).__name__}({', '.join(parts)})"

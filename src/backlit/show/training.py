@@ -1,8 +1,8 @@
-"""The pictures of a training run: loss and accuracy by epoch, confusion matrix, misread images."""
+"""The pictures of training runs: figures by epoch, of one or several, confusion matrix, misread images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,41 @@ from . import style
 Array = np.ndarray[Any, Any]
 
 
-def curves(path: str | Path, log: Sequence[Any], title: str) -> None:
-    """Loss and error rate by epoch, on the training and the validation part; `log` holds `train.Epoch`s."""
-    epochs = [e.epoch for e in log]
-    marker = {"marker": "o", "markersize": 3} if len(log) < 40 else {}
-    with style.picture(path, title, columns=2) as (_, (left, right)):
-        for axes, get, what in (
-            (left, lambda e: (e.loss, e.validation_loss), "cross-entropy (nats)"),
-            (right, lambda e: (100 * (1 - e.accuracy), 100 * (1 - e.validation_accuracy)), "misread (%)"),
-        ):
-            for name, values in zip(("training", "validation"), zip(*map(get, log), strict=True), strict=True):
-                axes.plot(epochs, values, label=name, **marker)
-            axes.set(xlabel="epoch", ylabel=what)
+def curves(path: str | Path, history: Sequence[Mapping[str, Any]], title: str) -> None:
+    """The loss by epoch, and beside it the first other figure, on the training and on the validation part.
+
+    `history` holds a row for each epoch, as `train.History` does. An accuracy is drawn as the share of errors.
+    """
+    epochs = [row["epoch"] for row in history]
+    marker = {"marker": "o", "markersize": 3} if len(history) < 40 else {}
+    others = [name for name in ("accuracy", "r2", "mse", "mae") if name in history[0]]
+    columns = ["loss", *others[:1]]
+    with style.picture(path, title, columns=len(columns), squeeze=False) as (_, grid):
+        for axes, column in zip(grid[0], columns, strict=True):
+            error = column == "accuracy"
+            for name, key in (("training", column), ("validation", f"validation_{column}")):
+                if key in history[0]:
+                    values = [100 * (1 - row[key]) if error else row[key] for row in history]
+                    axes.plot(epochs, values, label=name, **marker)
+            axes.set(xlabel="epoch", title="Error rate" if error else column.capitalize())
+            axes.set(ylabel="wrong (%)" if error else column)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        left.set(yscale="log", title="Loss")
-        right.set(ylim=(0, None), title="Error rate")
-        left.legend()
+            if error:
+                axes.set(ylim=(0, None))
+        if all(row["loss"] > 0 for row in history):
+            grid[0][0].set(yscale="log")
+        grid[0][0].legend()
+
+
+def compared(path: str | Path, runs: Mapping[str, Sequence[Mapping[str, Any]]], column: str, title: str) -> None:
+    """One figure of several runs by epoch, overlaid."""
+    with style.picture(path, title, size=(7.5, 4.2)) as (_, axes):
+        for name, history in runs.items():
+            rows = [row for row in history if column in row]
+            axes.plot([row["epoch"] for row in rows], [row[column] for row in rows], label=name)
+        axes.set(xlabel="epoch", ylabel=column.replace("_", " "))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
 
 
 def confusion_matrix(path: str | Path, counts: Array, classes: Sequence[str], title: str) -> None:

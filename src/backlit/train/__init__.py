@@ -1,10 +1,17 @@
-"""Training: two networks, the loop that trains them, and the files that a run leaves."""
+"""Training: epochs of native steps, what happens between them, and the files that they leave."""
 
-from .files import load_params, save_params, write_whole
-from .loop import DivergedError, Epoch, Progress, Stop, Training, confusion
-from .models import MODELS, Model
+from .callbacks import Callback, EarlyStopping, LossLog, ReduceOnPlateau
+from .checkpoints import Checkpoints, latest, written
+from .evaluating import Evaluation
+from .files import load_arrays, load_values, save_arrays, save_values, write_whole
+from .fitting import evaluate, fit, predict
+from .history import History
+from .logs import CSVLog, JSONLog, TensorBoard
+from .progress import Progress
+from .trainer import DivergedError, Trainer
 
 __all__ = [
-    "MODELS", "DivergedError", "Epoch", "Model", "Progress", "Stop", "Training", "confusion", "load_params",
-    "save_params", "write_whole",
+    "CSVLog", "Callback", "Checkpoints", "DivergedError", "EarlyStopping", "Evaluation", "History", "JSONLog",
+    "LossLog", "Progress", "ReduceOnPlateau", "TensorBoard", "Trainer", "evaluate", "fit", "latest", "load_arrays",
+    "load_values", "predict", "save_arrays", "save_values", "write_whole", "written",
 ]  # fmt: skip
