@@ -12,7 +12,7 @@ import pytest
 
 import backlit as bl
 from backlit.base.errors import ArgumentError, ShapeError
-from backlit.data import Loader, Part, Standardize, Transform
+from backlit.data import Compose, Flatten, Loader, Part, Shift, Standardize, Transform
 from backlit.data.arrays import blocks, gather, on_disk
 
 X, Y = np.arange(40.0).reshape(20, 2), np.arange(20) % 3
@@ -97,6 +97,15 @@ def test_keys_of_samples_depend_on_key_epoch_and_row_alone():
         alone = [other.read(np.array([row]), epoch)[0][0, 2] for row in range(20)]
         np.testing.assert_array_equal(words[epoch], alone)
     assert len({*words[0], *words[1]}) == 40
+
+
+def test_evaluation_leaves_chance_out():
+    images = np.arange(180.0).reshape(20, 3, 3)
+    transform = Compose((Shift(1), Flatten()))
+    ((training, _),) = Loader((images, Y), 20, shuffle=False, transform=transform)
+    ((test, _),) = Loader((images, Y), 20, shuffle=False, transform=transform, augment=False)
+    np.testing.assert_array_equal(test, images.reshape(20, 9))
+    assert np.any(training != test)
 
 
 def test_any_function_is_a_transform_of_the_inputs():

@@ -49,6 +49,7 @@ class Loader:
         balanced: bool = False,
         weights: Any = None,
         transform: Callable[..., Array] | None = None,
+        augment: bool = True,
         drop_last: bool = False,
         prefetch: int = 2,
     ) -> None:
@@ -61,6 +62,7 @@ class Loader:
             balanced: draw samples with replacement, each class as often as any other. The class is the last array.
             weights: draw samples with replacement, each in proportion to its weight; shape (size,).
             transform: what is done to a batch of inputs (the first array), such as a `Standardize` or a `Compose`.
+            augment: give a transform the keys that its chance comes from? Not for validation and test.
             drop_last: leave out the last batch of an epoch if it is smaller?
             prefetch: how many batches a thread reads ahead; 0 for none.
 
@@ -83,7 +85,7 @@ class Loader:
                 f"batch_size{mend}."
             )
         self.key = key if isinstance(key, (Tensor, np.ndarray)) else key_of(key)
-        self.shuffle, self.transform, self.drop_last = shuffle, transform, drop_last
+        self.shuffle, self.transform, self.augment, self.drop_last = shuffle, transform, augment, drop_last
         if (balanced or weights is not None) and not shuffle:
             raise ArgumentError("Loader: balanced and weights draw samples at random, which shuffle=False rules out.")
         if balanced and weights is not None:
@@ -113,7 +115,7 @@ class Loader:
         """
         x, *others = (gather(array, rows) for array in self.arrays)
         if isinstance(self.transform, Transform):
-            x = self.transform(x, self._keys(rows, epoch))
+            x = self.transform(x, self._keys(rows, epoch) if self.augment else None)
         elif self.transform is not None:
             x = self.transform(x)
         return x, *others
