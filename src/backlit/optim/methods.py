@@ -148,14 +148,17 @@ def levenberg_marquardt(f: Callable[[Any], Any], shape: Flat) -> Method:
 def solve_definite(matrix: Any, right: Any) -> Any:
     """The solution x of `matrix @ x = right` for a positive definite matrix, by Gauss-Jordan elimination.
 
-    It needs no pivots there, and all of it is arithmetic on whole rows, which plans run natively.
+    It needs no pivots there. The row and column of each turn are taken out by products with a unit vector, which plans
+    run natively, as they do not an index that only the turn knows.
     """
     n = matrix.shape[0]
-    ones = eye(n, dtype=matrix.dtype)
+    rows = arange(n)
 
     def eliminate(k: Any, table: Any) -> Any:
-        row = table[k] / table[k, k]
-        return table - (table[:, k] - ones[k])[:, None] * row[None, :]
+        unit = (rows == k).astype(matrix.dtype)
+        column = table[:, :n] @ unit
+        row = (unit @ table) / (unit * column).sum()
+        return table - (column - unit)[:, None] * row[None, :]
 
     return fori_loop(0, n, eliminate, concat([matrix, right[:, None]], axis=1))[:, n]
 
@@ -166,8 +169,7 @@ def finite(point: Point) -> Any:
 
 
 def _diagonal(matrix: Any) -> Any:
-    i = arange(matrix.shape[0])
-    return matrix[i, i]
+    return (matrix * eye(matrix.shape[0], dtype=matrix.dtype)).sum(axis=1)
 
 
 def _scalar(y: Any, dtype: Any) -> Any:

@@ -88,11 +88,12 @@ class Minimum:
     history: tuple[Any, Tensor] | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"Minimum(value={self.value:.6g}, gradient_norm={self.gradient_norm:.2g}, steps={self.steps}, "
-            f"evaluations={self.evaluations}, converged={self.converged}, reason={self.reason!r},\n"
-            f"        x={shown(self.x, 400)})"
-        )
+        end = self.reason if self.converged else f"not converged: {self.reason}"
+        rows = {
+            "x": shown(self.x, 400), "value": f"{self.value:.8g}", "gradient": f"{self.gradient_norm:.2g} at most",
+            "steps": f"{self.steps}, with {self.evaluations} evaluations", "end": end,
+        }  # fmt: skip
+        return "\n".join(["Minimum", *(f"  {name:8} {text}" for name, text in rows.items())])
 
 
 def minimize(
