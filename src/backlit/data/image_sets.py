@@ -62,26 +62,26 @@ CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog",
 
 def mnist(download: bool = True) -> Dataset:
     """70,000 handwritten digits of 28 x 28 pixels (LeCun, Cortes & Burges 1998)."""
-    return idx_folder(MNIST.folder(download), "mnist", tuple("0123456789"))
+    return _idx_files_in(MNIST.folder(download), "mnist", tuple("0123456789"))
 
 
 def fashion_mnist(download: bool = True) -> Dataset:
     """70,000 pictures of clothes, 28 x 28 (Xiao, Rasul & Vollgraf 2017)."""
-    return idx_folder(FASHION.folder(download), "fashion-mnist", FASHION_CLASSES)
+    return _idx_files_in(FASHION.folder(download), "fashion-mnist", FASHION_CLASSES)
 
 
 def cifar10(download: bool = True) -> Dataset:
     """60,000 colour pictures of animals and vehicles, 3 x 32 x 32 (Krizhevsky 2009)."""
     folder = CIFAR.folder(download)
+    records: dict[str, Array] = {}
     with tarfile.open(folder / "cifar-10-binary.tar.gz") as archive:
-        parts = {Path(member.name).name: archive.extractfile(member) for member in archive if member.isfile()}
-        raw = {name: stream.read() for name, stream in parts.items() if stream and name.endswith(".bin")}
-    records = {name: np.frombuffer(content, np.uint8).reshape(-1, 1 + 3 * 32 * 32) for name, content in raw.items()}
+        for member in archive:  # in the order of the archive: going back would unpack it again from its beginning
+            if member.name.endswith(".bin") and (file := archive.extractfile(member)):
+                records[Path(member.name).name] = np.frombuffer(file.read(), np.uint8).reshape(-1, 1 + 3 * 32 * 32)
     train = np.concatenate([records[f"data_batch_{i}.bin"] for i in range(1, 6)])
     x, y = _images_and_labels(train)
-    return _with_validation(
-        "cifar10", x, y, Part(*_images_and_labels(records["test_batch.bin"])), CIFAR_CLASSES, folder
-    )
+    test = Part(*_images_and_labels(records["test_batch.bin"]))
+    return _with_validation("cifar10", x, y, test, CIFAR_CLASSES, folder)
 
 
 def _images_and_labels(records: Array) -> tuple[Array, Array]:
@@ -89,7 +89,7 @@ def _images_and_labels(records: Array) -> tuple[Array, Array]:
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
 
 
-def idx_folder(folder: Path, name: str, classes: tuple[str, ...]) -> Dataset:
+def _idx_files_in(folder: Path, name: str, classes: tuple[str, ...]) -> Dataset:
     """The dataset in the four files of MNIST's names in a folder."""
     read = lambda kind: read_idx(folder / f"{kind}-ubyte.gz")
     x, y = read("train-images-idx3"), read("train-labels-idx1").astype(np.int64)

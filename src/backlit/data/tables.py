@@ -61,7 +61,7 @@ def read_csv(
     # The names are read on their own: pandas gives columns of one name other names.
     header = _frame(path, "CSV file", lambda pandas: pandas.read_csv(path, header=None, nrows=1, dtype=str, **form))
     frame = _frame(path, "CSV file", lambda pandas: pandas.read_csv(path, low_memory=False, **form))
-    frame.columns = _distinct(path, "CSV file", header.iloc[0].astype(str).tolist())
+    frame.columns = _distinct(path, "CSV file", header.iloc[0].fillna("").astype(str).tolist())
     return _table(path, frame, target, words, task)
 
 
