@@ -1,7 +1,6 @@
 """Datasets by name, readers of files, division, transforms fitted on the training part, and loaders of batches."""
 
 from .augment import Crop, Flip, Noise, Shift
-from .batches import batches
 from .dataset import Dataset, Part
 from .idx import read_idx
 from .loader import Loader
@@ -17,7 +16,7 @@ from .transforms import Compose, Flatten, Normalize, OneHot, Standardize
 
 __all__ = [
     "Compose", "Crop", "Dataset", "Flatten", "Flip", "Loader", "Noise", "Normalize", "OneHot", "Part", "Pictures",
-    "Shift", "Standardize", "Table", "Transform", "batches", "divided", "find", "load", "names", "open", "read_csv",
+    "Shift", "Standardize", "Table", "Transform", "divided", "find", "load", "names", "open", "read_csv",
     "read_idx", "read_image", "read_images", "read_npy", "read_npz", "read_parquet", "read_text", "restore", "split",
     "text_dataset",
 ]  # fmt: skip
