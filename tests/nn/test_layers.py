@@ -9,6 +9,7 @@ import pytest
 
 import backlit as bl
 from backlit import nn, testing
+from backlit.compiler.lower.steps import Call, walk
 from backlit.nn.activations import ACTIVATIONS
 
 KEY = bl.random.key(3)
@@ -260,6 +261,65 @@ def test_inputs_that_do_not_fit(make: Any, shape: tuple[int, ...], said: str) ->
 def test_arguments_that_make_no_sense(make: Any, said: str) -> None:
     with pytest.raises(bl.ArgumentError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "first", "then"),
+    [
+        (nn.Dense(2), (4, 3), (3,)),
+        (nn.Dense(2), (4, 3), (4, 2)),
+        (nn.BatchNorm(), (4, 3), (4, 1)),
+        (nn.BatchNorm(affine=False), (4, 3), (4, 1)),
+        (nn.LayerNorm(), (4, 3), (4, 1)),
+        (nn.RMSNorm(), (4, 3), (4, 1)),
+        (nn.GroupNorm(1), (4, 3), (4, 1)),
+        (nn.InstanceNorm(), (4, 3, 5), (4, 1, 5)),
+        (nn.PReLU(per_channel=True), (4, 3), (4, 1)),
+        (nn.Conv1d(2, 1), (4, 3, 5), (4, 1, 5)),
+    ],
+    ids=lambda x: repr(x),
+)
+def test_inputs_other_than_the_layer_was_built_for(
+    layer: nn.Layer, first: tuple[int, ...], then: tuple[int, ...]
+) -> None:
+    """Parameters would broadcast where a size is 1: that must not go unseen. Building anew is well."""
+    layer(bl.ones(first))
+    with pytest.raises(bl.ShapeError):
+        layer(bl.ones(then))
+    if len(then) == len(first):
+        layer.build(bl.ones(then))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(
+            nn.Conv2d(4, 3, padding="same"),
+            nn.BatchNorm(),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.GroupNorm(2),
+            nn.GlobalAvgPool(),
+        ),
+        nn.Sequential(nn.Flatten(), nn.Dense(8), nn.LayerNorm(), nn.GELU(), nn.Dropout(0.1), nn.Dense(4), nn.RMSNorm()),
+        nn.Sequential(nn.Conv2d(2, 3), nn.InstanceNorm(), nn.PReLU(per_channel=True), nn.ConvTranspose2d(1, 3)),
+    ],
+    ids=["convolutions", "layer norm", "instance norm"],
+)
+def test_training_steps_are_native_throughout(model: nn.Layer) -> None:
+    model.build((1, 8, 8))
+    x = bl.random.normal(KEY, (4, 1, 8, 8))
+
+    def step(p: Any, state: Any, x: Any) -> Any:
+        def loss(p: Any) -> Any:
+            y, new = model.apply({**state, **p}, x, training=True, key=KEY)
+            return bl.mean(y * y), new
+
+        return bl.value_and_grad(loss, has_aux=True)(p)
+
+    p = {path: x.detach() for path, x in model.parameters().items()}
+    plan = bl.compile(step).plan(p, model.state(), x)
+    assert not [s for s in walk(plan.steps) if isinstance(s, Call)]
 
 
 def test_embedding_out_of_range() -> None:

@@ -121,13 +121,20 @@ class PReLU(Layer):
         self.weight: Tensor | None = None
 
     def setup(self, key: Tensor, *inputs: Tensor) -> None:
-        if self.per_channel and inputs[0].ndim < 2:
-            raise ShapeError(f"PReLU: expected an input (batch, channels, ...), got shape {inputs[0].shape}.")
-        self.weight = full(inputs[0].shape[1] if self.per_channel else 1, float(self.slope))
+        self.weight = full(self._count(inputs[0]), float(self.slope))
 
     def forward(self, x: Any) -> Any:
-        slope = reshape(self.weight, (-1, *(1,) * (x.ndim - 2))) if self.per_channel else self.weight
+        slope: Any = self.weight
+        if self.per_channel:
+            if slope.shape[0] != self._count(x):
+                raise ShapeError(f"PReLU: it was built for {slope.shape[0]} channels, got shape {tuple(x.shape)}.")
+            slope = reshape(slope, (-1, *(1,) * (x.ndim - 2)))
         return relu(x) - slope * relu(-x)
+
+    def _count(self, x: Any) -> int:
+        if self.per_channel and x.ndim < 2:
+            raise ShapeError(f"PReLU: expected an input of shape (batch, channels, ...), got {tuple(x.shape)}.")
+        return x.shape[1] if self.per_channel else 1
 
 
 def linear(x: Any) -> Any:

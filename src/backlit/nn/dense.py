@@ -52,15 +52,20 @@ class Dense(Layer):
         self.bias: Tensor | None = None
 
     def setup(self, key: Tensor, *inputs: Tensor) -> None:
-        shape = tuple(inputs[0].shape)
-        if len(shape) < 2:
-            raise ShapeError(
-                f"Dense: expected an input of shape (batch, ..., inputs), got {shape}; one sample alone is a batch of "
-                "one, x[None, :]."
-            )
-        n = shape[-1]
+        n = _width(inputs[0])
         self.weight = initialiser(self.init)(key, (n, self.units), n, self.units)
         self.bias = zeros(self.units) if self.use_bias else None
 
     def forward(self, x: Any) -> Any:
+        _width(x)
         return activation_of(self.activation)(linear(x, self.weight, self.bias))
+
+
+def _width(x: Any) -> int:
+    """The number of inputs of each sample."""
+    if x.ndim < 2:
+        raise ShapeError(
+            f"Dense: expected an input of shape (batch, ..., inputs), got {tuple(x.shape)}; one sample alone is a "
+            "batch of one, x[None, :]."
+        )
+    return x.shape[-1]

@@ -35,6 +35,22 @@ class _Norm(Layer):
             )
         return x.shape[1]
 
+    def _last(self, x: Any, axes: int) -> tuple[int, ...]:
+        """The sizes of the last axes."""
+        if x.ndim < axes:
+            raise ShapeError(
+                f"{type(self).__name__}: axes={axes}, but the input has {x.ndim} dimension(s): shape {tuple(x.shape)}."
+            )
+        return tuple(x.shape[x.ndim - axes :])
+
+    def _fits(self, x: Any, made: Tensor | None, *shape: int) -> None:
+        """Check that what was made for the layer has the shape that `x` needs; a size of 1 would broadcast."""
+        if made is not None and tuple(made.shape) != shape:
+            raise ShapeError(
+                f"{type(self).__name__}: it was built for {tuple(made.shape)}, but an input of shape {tuple(x.shape)} "
+                f"needs {shape}; build it for such inputs."
+            )
+
     def _scaled(self, x: Any, *after: int) -> Any:
         """`x` scaled and shifted along one axis, with axes of these sizes after it."""
         if not self.affine:
@@ -79,6 +95,7 @@ class BatchNorm(_Norm):
         self.mean, self.variance = zeros(channels), ones(channels)
 
     def forward(self, x: Any) -> Any:
+        self._fits(x, self.mean, self._channels(x))
         after = (1,) * (x.ndim - 2)
         if self.training:
             axes = (0, *range(2, x.ndim))
@@ -125,9 +142,10 @@ class LayerNorm(_Norm):
         self.axes, self.epsilon, self.affine = _count(axes, "axes", "LayerNorm"), epsilon, affine
 
     def setup(self, key: Tensor, *inputs: Tensor) -> None:
-        self._make(_last(inputs[0], self.axes, "LayerNorm"))
+        self._make(self._last(inputs[0], self.axes))
 
     def forward(self, x: Any) -> Any:
+        self._fits(x, self.scale, *self._last(x, self.axes))
         y = _standardised(x, tuple(range(-self.axes, 0)), self.epsilon)
         return y * self.scale + self.shift if self.affine else y
 
@@ -150,10 +168,11 @@ class RMSNorm(_Norm):
         self.scale: Tensor | None = None
 
     def setup(self, key: Tensor, *inputs: Tensor) -> None:
-        shape = _last(inputs[0], self.axes, "RMSNorm")
+        shape = self._last(inputs[0], self.axes)
         self.scale = ones(shape) if self.affine else None
 
     def forward(self, x: Any) -> Any:
+        self._fits(x, self.scale, *self._last(x, self.axes))
         y = x * rsqrt(mean(x * x, axis=tuple(range(-self.axes, 0)), keepdims=True) + self.epsilon)
         return y * self.scale if self.affine else y
 
@@ -179,7 +198,8 @@ class GroupNorm(_Norm):
         self._make(self._channels(inputs[0]))
 
     def forward(self, x: Any) -> Any:
-        if self._channels(x) % self.groups:
+        self._fits(x, self.scale, self._channels(x))
+        if x.shape[1] % self.groups:
             raise ShapeError(f"GroupNorm: {x.shape[1]} channels do not divide into groups={self.groups}.")
         grouped = reshape(x, (x.shape[0], self.groups, x.shape[1] // self.groups, *x.shape[2:]))
         y = _standardised(grouped, tuple(range(2, grouped.ndim)), self.epsilon)
@@ -210,6 +230,7 @@ class InstanceNorm(_Norm):
             raise ShapeError(
                 f"InstanceNorm: expected an input of shape (batch, channels, *space), got {tuple(x.shape)}."
             )
+        self._fits(x, self.scale, self._channels(x))
         y = _standardised(x, tuple(range(2, x.ndim)), self.epsilon)
         return self._scaled(y, *(1 for _ in x.shape[2:]))
 
@@ -218,10 +239,3 @@ def _count(n: Any, name: str, where: str) -> int:
     if as_index(n, name, where) < 1:
         raise ArgumentError(f"{where}: {name} must be 1 or more, got {n}.")
     return int(n)
-
-
-def _last(x: Any, axes: int, where: str) -> tuple[int, ...]:
-    """The sizes of the last axes."""
-    if x.ndim < axes:
-        raise ShapeError(f"{where}: axes={axes}, but the input has {x.ndim} dimension(s): shape {tuple(x.shape)}.")
-    return tuple(x.shape[x.ndim - axes :])
