@@ -8,7 +8,6 @@ from ..compiler.passes.decompose import decompose
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.opdef import OPS
-from ..ops.einsum import label_sizes
 
 _REDUCTIONS = ("sum", "prod", "max", "min", "argmax", "argmin", "all", "any")
 _SCANS = ("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min")
@@ -37,7 +36,7 @@ def flops_of(node: Node) -> int:
         return params["length"] * flops(params["body"])
     if name == "cond":
         return max(flops(params["true"]), flops(params["false"]))
-    if name == "while":
+    if name == "while_loop":
         return flops(params["test"]) + flops(params["body"])
     if node.op.results is not None:
         return 0
@@ -45,8 +44,6 @@ def flops_of(node: Node) -> int:
     shapes: list[tuple[int, ...]] = [getattr(x, "shape", ()) for x in node.inputs or ()]
     if name == "matmul":
         return 2 * size * shapes[0][-1]
-    if name == "einsum_pair":
-        return 2 * prod(label_sizes((params["one"], params["two"]), shapes).values())
     if name == "convolve":
         return 2 * size * prod(shapes[1][1:])
     if name == "convolve_transposed":

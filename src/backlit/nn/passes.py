@@ -106,7 +106,8 @@ class Pass:
         key = random_key(self._setup) if isinstance(self._setup, int) else self._setup
         layer.setup(fold_in(key, crc32(path.encode()) >> 1), *inputs)
         layer.made()
-        self._paths = {id(layer): path for path, layer in layers(self.root)}  # setup may have made parts
+        for inner, part in layers(layer):  # setup may have made parts
+            self._paths.setdefault(id(part), f"{path}.{inner}" if path else inner)
 
 
 def _described(x: Any) -> str:
