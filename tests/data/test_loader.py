@@ -198,7 +198,7 @@ def test_blocks_join_to_the_whole():
 LARGER_THAN_MEMORY = """
 import resource, sys
 import numpy as np
-from backlit.data import Dataset, Loader, Part
+from backlit.data import Dataset, Loader, Normalize, Part, Standardize
 
 rows, width = 1 << 14, 1 << 14                       # 256 MB
 x = np.memmap(sys.argv[1], np.uint8, "w+", shape=(rows, width))
@@ -216,6 +216,7 @@ for a, b in Loader(Part(x, y), 128):
     assert (a[:, 0] == b).all()
     seen += len(a)
 part = Part(x, y)
+assert abs(Standardize.fit(x).mean[0] - np.mean(y)) < 1e-3 and Normalize.fit(x).high[0] == 250
 print(seen, len(Dataset("large", part, Part(x[:1], y[:1]), Part(x[:1], y[:1]), (), "here").checksum))
 """
 

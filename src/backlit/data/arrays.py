@@ -11,7 +11,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 #: How much of an array on disk is looked at together, in bytes.
-_BLOCK = 1 << 24
+_BLOCK = 1 << 21
 
 
 def on_disk(array: Array) -> bool:
@@ -45,7 +45,7 @@ def gather(array: Array, rows: Array) -> Array:
 
 
 def blocks(array: Array) -> Iterator[Array]:
-    """The array from its first row to its last in contiguous pieces of some 16 MB, for what must not copy it whole."""
+    """The array from its first row to its last in contiguous pieces of some 2 MB, for what must not copy it whole."""
     rows = max(1, _BLOCK * max(1, len(array)) // max(1, array.nbytes)) if array.ndim else 1
     for start in range(0, len(array), rows) if array.ndim else ():
         yield np.ascontiguousarray(array[start : start + rows])

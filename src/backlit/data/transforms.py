@@ -45,7 +45,8 @@ class Standardize(Transform):
         count = np.prod([x.shape[a] for a in axes], dtype=np.float64)
         kept = {"axis": axes, "keepdims": True, "dtype": np.float64}
         mean = np.asarray(sum(np.sum(b, **kept) for b in blocks(x)) / count)
-        squares = sum(np.sum(np.square(np.subtract(b, mean, dtype=np.float64)), **kept) for b in blocks(x))
+        apart = (np.subtract(b, mean, dtype=np.float64) for b in blocks(x))
+        squares = sum(np.sum(np.square(a, out=a), **kept) for a in apart)
         spread = np.sqrt(np.asarray(squares / count))[0]
         return cls(np.asarray(mean[0], np.float32), np.where(spread > 0, spread, 1).astype(np.float32))
 
