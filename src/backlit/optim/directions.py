@@ -13,7 +13,7 @@ import numpy as np
 from ..autodiff.functions import jvp
 from ..graph.tensor import Tensor
 from ..ops.comparison import maximum, minimum, where
-from ..ops.control import while_loop
+from ..ops.control import scan, while_loop
 from ..ops.joining import concat
 from .wolfe import Evaluate
 
@@ -68,16 +68,20 @@ def lbfgs_directions(history_size: int) -> Directions:
         )  # fmt: skip
 
     def direction(evaluate: Evaluate, x: Any, gradient: Any, memory: Pairs) -> Any:
-        q = -gradient
-        kept = []
-        for i in reversed(range(history_size)):
-            kept.append(memory.weights[i] * (memory.steps[i] * q).sum())
-            q = q - kept[-1] * memory.changes[i]
-        q = q * memory.size
-        for i, alpha in zip(range(history_size), reversed(kept), strict=True):
-            beta = memory.weights[i] * (memory.changes[i] * q).sum()
-            q = q + (alpha - beta) * memory.steps[i]
-        return q
+        def newest_first(q: Any, pair: Any) -> tuple[Any, Any]:
+            step, change, weight = pair
+            alpha = weight * (step * q).sum()
+            return q - alpha * change, alpha
+
+        def oldest_first(q: Any, pair: Any) -> tuple[Any, None]:
+            step, change, weight, alpha = pair
+            beta = weight * (change * q).sum()
+            return q + (alpha - beta) * step, None
+
+        # Loops of the plan, so that a long memory is neither a long plan nor a slow one.
+        pairs = (memory.steps, memory.changes, memory.weights)
+        q, alphas = scan(newest_first, -gradient, pairs, reverse=True)
+        return scan(oldest_first, q * memory.size, (*pairs, alphas))[0]
 
     def learn(memory: Pairs, step: Any, change: Any) -> Pairs:
         product, square = (step * change).sum(), (change * change).sum()
