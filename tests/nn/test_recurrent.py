@@ -77,6 +77,12 @@ def test_lengths_are_sequences_cut_off(kind: str) -> None:
                 np.testing.assert_allclose(a[:, i], b[:, 0], rtol=1e-5, atol=1e-7)
 
 
+def test_lengths_in_a_plan_end_with_the_time_axis() -> None:
+    model = nn.LSTM(3, bidirectional=True).build((4, 2))
+    run = bl.compile(lambda x, lengths: model(x, lengths=lengths))
+    np.testing.assert_array_equal(run(X, np.array([4, 9, 4])), run(X, np.array([4, 4, 4])))
+
+
 def test_last_is_the_state_after_the_whole_sequence() -> None:
     model = nn.GRU(3, layers=2, bidirectional=True, return_state=True)
     outputs, state = model(X, lengths=[4, 2, 3])

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[Any, Any]] = {
 def torch_weights(params: dict[str, Any], layers: int, bidirectional: bool) -> dict[str, Any]:
     """The weights of torch's module from those of ours."""
     found = {}
+    units = params["forwards.0.recurrent"].shape[0]
     for i in range(layers):
         for way, suffix in (("forwards", ""), ("backwards", "_reverse"))[: 1 + bidirectional]:
             here = f"{way}.{i}."
@@ -37,7 +38,7 @@ def torch_weights(params: dict[str, Any], layers: int, bidirectional: bool) -> d
                 bias = params[here + "bias"]
                 second = torch.zeros_like(bias)
                 if here + "recurrent_bias" in params:
-                    second = torch.cat([second[: 2 * H], params[here + "recurrent_bias"]])
+                    second = torch.cat([second[: 2 * units], params[here + "recurrent_bias"]])
                 found[f"bias_ih_l{i}{suffix}"], found[f"bias_hh_l{i}{suffix}"] = bias, second
     return found
 
@@ -68,7 +69,7 @@ def test_recurrent(kind: str, layers: int, bidirectional: bool, bias: bool, leng
             outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=T)
         return [outputs, *(last if pair else (last,))]
 
-    same(model, ours, theirs, inputs)
+    same(model, ours, theirs, inputs, compiled=lengths is not None)
 
 
 # --- attention and transformers ----------------------------------------------------------------------
@@ -223,3 +224,45 @@ def test_rotary_is_a_product_of_complex_numbers() -> None:
     turn = torch.polar(torch.ones(5, 3).double(), angles)
     turned = torch.complex(*torch.tensor(x).split(3, -1)) * turn
     np.testing.assert_allclose(nn.rotary(bl.tensor(x)), torch.cat([turned.real, turned.imag], -1), rtol=1e-6)
+
+
+# --- random sizes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_recurrent_of_random_size(seed: int) -> None:
+    """Down to one sequence, one step, one feature and one unit."""
+    rng = np.random.default_rng(seed)
+    kind = str(rng.choice(list(KINDS)))
+    n, time, features, units, layers = (int(rng.integers(1, 5)) for _ in range(5))
+    bidirectional, lengths = bool(rng.integers(2)), rng.integers(1, time + 1, n)
+    lengths[0] = time
+    mine, twin = KINDS[kind]
+    model = mine(units, layers, bidirectional=bidirectional).build((time, features))
+    module = twin(features, units, layers, bidirectional=bidirectional, batch_first=True).double()
+
+    def theirs(params: Any, x: Any) -> Any:
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        weights = torch_weights(params, layers, bidirectional)
+        outputs, _ = torch.func.functional_call(module, weights, (packed,))
+        return [torch.nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True)[0]]
+
+    inputs = [rng.normal(size=(n, time, features))]
+    same(model, lambda run, x: [run(x, lengths=lengths)], theirs, inputs, compiled=seed < 2)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_encoder_of_random_size(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, time, heads, hidden = (int(rng.integers(1, 5)) for _ in range(4))
+    width, norm_first = heads * int(rng.integers(1, 4)), bool(rng.integers(2))
+    options: dict[str, Any] = {"dropout": 0, "norm_first": norm_first}
+    model = nn.TransformerEncoderLayer(heads, hidden, causal=True, **options).build((time, width))
+    module = torch.nn.TransformerEncoderLayer(width, heads, hidden, batch_first=True, **options).double()
+    mask = torch.triu(torch.ones(time, time, dtype=torch.bool), 1)
+
+    def theirs(params: Any, x: Any) -> Any:
+        weights = torch_block(params, "", "", ["attention_norm", "feed_forward_norm"], {"attention": "self_attn"})
+        return [torch.func.functional_call(module, weights, (x,), {"src_mask": mask})]
+
+    same(model, lambda run, x: [run(x)], theirs, [rng.normal(size=(n, time, width))], compiled=seed < 2)

@@ -28,7 +28,8 @@ class Recurrent(Layer):
     Called with
 
     - `lengths`, integers (n,): how many steps of each sequence count. Beyond them outputs are 0 and the state stays
-      as it is; the way backward begins at the end of each sequence. (PyTorch's packed sequences.)
+      as it is; the way backward begins at the end of each sequence. (PyTorch's packed sequences.) In a plan, where
+      values are not known when it is made, what exceeds the time axis counts as its size.
     - `state`: the first state, as `return_state` gives the last; by default zeros.
 
     Args:
