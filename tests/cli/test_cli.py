@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from backlit.cli import main
+from backlit.data.text import text_dataset
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
@@ -196,3 +197,62 @@ def test_without_a_network_mnist_says_what_to_do(tmp_path):
     assert done.returncode == 1
     assert "set BACKLIT_DATA" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    parent = tmp_path_factory.mktemp("runs")
+    for seed in (1, 2):
+        assert main(["train", "--epochs", "4", "--lr", "0.005", "--seed", str(seed), "--out", str(parent)]) == 0
+    return sorted(parent.iterdir())
+
+
+def test_runs_are_listed_and_compared(runs, capsys, tmp_path):
+    assert main(["runs", "--in", str(runs[0].parent)]) == 0
+    told = capsys.readouterr().out
+    assert all(run.name in told for run in runs)
+    assert main(["runs", *map(str, runs), "--picture", str(tmp_path / "both.png")]) == 0
+    assert re.search(r"run +data +model .* seed$", capsys.readouterr().out, re.MULTILINE)
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["runs", "--in", str(tmp_path)]) == 0
+    assert "There are no runs" in capsys.readouterr().out
+
+
+def test_a_trained_network_is_measured_and_reads_pictures(runs, capsys, tmp_path):
+    pil = pytest.importorskip("PIL.Image")
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    assert main(["evaluate", str(runs[0])]) == 0
+    accuracy = json.loads((runs[0] / "test.json").read_text())["accuracy"]
+    assert f"accuracy {accuracy:.4f}" in capsys.readouterr().out
+    paths = []
+    for i in range(10):  # dark on light, and larger than the network's input
+        paths.append(tmp_path / f"{i}.png")
+        grey = (255 - digits.images[i] * 15.9).astype(np.uint8)
+        pil.fromarray(grey).resize((80, 80), pil.Resampling.NEAREST).save(paths[-1])
+    assert main(["predict", str(runs[0]), *map(str, paths)]) == 0
+    said = [line.split(": ")[1][0] for line in capsys.readouterr().out.splitlines()]
+    assert sum(s == str(i) for i, s in enumerate(said)) >= 8
+    (tmp_path / "no.png").write_text("no picture")
+    assert main(["predict", str(runs[0]), str(tmp_path / "no.png")]) == 1
+    assert "not a picture that can be read" in capsys.readouterr().err
+
+
+def test_a_network_of_characters_goes_on_with_a_text(tmp_path, capsys, monkeypatch):
+    (tmp_path / "tiny-shakespeare").mkdir()
+    text = "to be or not to be, that is the question. " * 60
+    (tmp_path / "tiny-shakespeare" / "tinyshakespeare.txt").write_text(text)
+    monkeypatch.setattr("backlit.cli.train.load", lambda name: text_dataset(text, 16))
+    arguments = ["train", "--data", "tiny-shakespeare", "--model", "lstm", "--epochs", "12", "--lr", "0.02"]
+    assert main([*arguments, "--batch-size", "16", "--out", str(tmp_path / "runs")]) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    capsys.readouterr()
+    assert main(["predict", str(run), "--text", "to be", "--length", "30", "--temperature", "0.1"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("to be or not")
+    assert main(["predict", str(run), "--text", "ZZ"]) == 1
+    assert "has never seen 'Z'" in capsys.readouterr().err
+
+
+def test_summary(capsys):
+    assert main(["summary", "cnn", "--batch", "3"]) == 0
+    assert re.search(r"Conv2d\(16, 3.*\(3, 16, 8, 8\)", capsys.readouterr().out)

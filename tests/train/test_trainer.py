@@ -209,6 +209,25 @@ def test_logs(tmp_path):
     assert next((tmp_path / "tb").glob("events*")).stat().st_size > 100
 
 
+def test_a_run_folder_tells_all(tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "run"
+    model = network()
+    model.fit(X, Y, epochs=2, validation=0.2, run=folder, verbose=False)
+    assert {p.name for p in folder.iterdir()} == {
+        "config.json", "log.csv", "checkpoints", "params.safetensors", "curves.png",
+    }  # fmt: skip
+    config = json.loads((folder / "config.json").read_text())
+    assert config["parameters"]["0.weight"] == [5, 12]
+    assert config["loss"] == "cross_entropy"
+    more = network()
+    history = more.fit(X, Y, epochs=4, validation=0.2, run=folder, resume=True, verbose=False)
+    whole = network()
+    whole.fit(X, Y, epochs=4, validation=0.2, verbose=False)
+    assert bits(more) == bits(whole)
+    assert [int(row["epoch"]) for row in train.RunFolder(folder).history()] == [r["epoch"] for r in history]
+
+
 def test_files_of_models(tmp_path):
     model = network().build((5,), key=3)
     model.save(tmp_path / "m.safetensors")
@@ -242,7 +261,7 @@ def test_a_loss_that_explodes_leaves_the_model_as_it_was():
         (lambda m: m.fit(X, Y, metrics=["acuracy"]), ArgumentError, "Did you mean 'accuracy'"),
         (lambda m: m.fit(X, Y, validation=1.5), ArgumentError, "a share must lie between 0 and 1"),
         (lambda m: m.fit(X, Y, validation="all"), ArgumentError, "expected .x, y., a Part"),
-        (lambda m: m.fit(X, Y, resume=True), ArgumentError, "name their folder with checkpoints="),
+        (lambda m: m.fit(X, Y, resume=True), ArgumentError, "name their folder, checkpoints= or run="),
         (lambda m: m.fit(X, Y, loss=lambda out, y: out[:, 0]), ArgumentError, "must return one number"),
         (lambda m: m.fit(X, Y, callbacks=[train.EarlyStopping()]), ArgumentError, "Give validation data"),
         (lambda m: m.fit(X, Y, optimizer=optim.adam(), lr=0.1), ArgumentError, "lr is for an optimizer given by name"),

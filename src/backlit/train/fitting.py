@@ -24,6 +24,7 @@ from .evaluating import Evaluation
 from .goals import Loss, goal_of
 from .history import History
 from .progress import Progress
+from .run_folder import CHECKPOINTS, RunFolder
 from .trainer import Trainer
 
 #: Those that can be asked for by name.
@@ -36,8 +37,8 @@ def fit(
     model: Layer, x: Any, y: Any = None, *, epochs: int = 1, batch_size: int = 32, validation: Any = None,
     optimizer: Optimizer | str = "adam", lr: Any = None, loss: str | Loss = "auto",
     metrics: Sequence[str | Metric] | None = None, weights: Any = None, callbacks: Sequence[Callback] = (),
-    shuffle: bool = True, seed: int = 0, checkpoints: str | Path | None = None, resume: bool = False,
-    verbose: bool = True, threads: int | None = None,
+    shuffle: bool = True, seed: int = 0, checkpoints: str | Path | None = None, run: str | Path | None = None,
+    resume: bool = False, verbose: bool = True, threads: int | None = None,
 ) -> History:  # fmt: skip
     """Train a model, and return the history of its epochs.
 
@@ -59,6 +60,7 @@ def fit(
         shuffle: go through the samples in another order each epoch.
         seed: of the order, of dropout, of parameters that are to be made.
         checkpoints: a folder for checkpoints, one after each epoch.
+        run: a folder for a whole run: checkpoints, log, settings, curves, parameters; see `RunFolder`.
         resume: go on from the newest checkpoint there, if there is one, to the bits that an unbroken run would reach.
         verbose: show progress.
         threads: how many threads a step uses.
@@ -73,6 +75,7 @@ def fit(
     True
     """
     training, measured = loaders(x, y, weights, batch_size, validation, shuffle, seed)
+    name = optimizer if isinstance(optimizer, str) else "given"
     if isinstance(optimizer, str):
         optimizer = optimizer_of(optimizer, lr)
     elif lr is not None:
@@ -80,7 +83,15 @@ def fit(
     every = [*callbacks]
     if verbose:
         every.append(Progress())
-    if checkpoints is not None:
+    folder = None if run is None else RunFolder(run)
+    if folder is not None:
+        about = {
+            "epochs": epochs, "batch_size": training.batch_size, "seed": seed, "loss": str(loss), "optimizer": name,
+            "lr": lr if isinstance(lr, (int, float)) else None,
+        }  # fmt: skip
+        every += folder.callbacks(about, x if isinstance(x, Dataset) else training)
+        checkpoints = folder.path / CHECKPOINTS
+    elif checkpoints is not None:
         every.append(Checkpoints(checkpoints))
     trainer = Trainer(
         model, optimizer, loss, metrics=metrics, seed=seed, callbacks=every,
@@ -88,10 +99,13 @@ def fit(
     )  # fmt: skip
     if resume:
         if checkpoints is None:
-            raise ArgumentError("fit: resume=True goes on from a checkpoint: name their folder with checkpoints=.")
+            raise ArgumentError("fit: resume=True goes on from a checkpoint: name their folder, checkpoints= or run=.")
         if written(checkpoints):
             trainer.resume(*latest(checkpoints))
-    return trainer.fit(training, epochs, measured)
+    history = trainer.fit(training, epochs, measured)
+    if folder is not None:
+        folder.finish(trainer)
+    return history
 
 
 def evaluate(

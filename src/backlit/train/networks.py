@@ -17,10 +17,13 @@ from ..nn import (
     Embedding,
     Flatten,
     Layer,
+    LayerNorm,
+    LearnedPositions,
     MaxPool2d,
     Reshape,
     Sequential,
     Standardize,
+    TransformerEncoder,
 )
 
 
@@ -57,7 +60,19 @@ def lstm(data: Dataset) -> Layer:
     return Sequential(Embedding(len(data.classes), 64), LSTM(128), Dense(len(data.classes)))
 
 
-NETWORKS: dict[str, Callable[[Dataset], Layer]] = {"mlp": mlp, "cnn": cnn, "lstm": lstm}
+def transformer(data: Dataset) -> Layer:
+    """Characters and their places as vectors of 128, four blocks of causal attention with four heads, as in GPT."""
+    _text(data, "transformer")
+    return Sequential(
+        Embedding(len(data.classes), 128, init="normal"),
+        LearnedPositions(data.train.x.shape[1]),
+        TransformerEncoder(4, 4, causal=True, norm_first=True, activation="gelu"),
+        LayerNorm(),
+        Dense(len(data.classes)),
+    )
+
+
+NETWORKS: dict[str, Callable[[Dataset], Layer]] = {"mlp": mlp, "cnn": cnn, "lstm": lstm, "transformer": transformer}
 
 
 def network(name: str, data: Dataset) -> Layer:
@@ -72,7 +87,7 @@ def network(name: str, data: Dataset) -> Layer:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ArgumentError(f"no network is named {name!r}; there are {', '.join(NETWORKS)}, and FILE.py:NAME.{hint}")
     if data.task == "text" and name in ("mlp", "cnn"):
-        raise ArgumentError(f"{name}: {data.name} is a text; take lstm.")
+        raise ArgumentError(f"{name}: {data.name} is a text; take lstm or transformer.")
     return NETWORKS[name](data)
 
 

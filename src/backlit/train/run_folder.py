@@ -106,7 +106,7 @@ class RunFolder:
     def finish(self, trainer: Trainer) -> None:
         """Write the parameters and the curves."""
         save_values(self.path / PARAMS, trainer.model.values())
-        if trainer.history:
+        if trainer.history:  # pictures are made in a layer above
             higher("curves")(self.path / "curves.png", trainer.history, title(trainer.history))
 
     def history(self) -> History:
