@@ -148,6 +148,7 @@ def minimizer(
     make, known = _maker(method, options)
     limit = (1000 if known else 10_000) if max_steps is None else max_steps
     whole(max_steps=limit)
+    limit = int(limit)
     if tol is not None:
         not_negative(tol=tol)
 
