@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import kstest
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
+import backlit as bl
 from backlit import data
 from backlit.base.errors import ArgumentError, DataError
-from backlit.data.keys import child_keys, integers, normals, uniforms
+from backlit.data.keys import bits, child_keys, integers, normals, uniforms
 from backlit.data.transforms import Transform
 
 RNG = np.random.default_rng(0)
@@ -159,6 +160,12 @@ def test_noise_is_normal():
     assert found.dtype == np.float32
     assert kstest(found.ravel() / 0.5, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(found.T)[0, 1]) < 0.1
+
+
+def test_bits_are_those_of_each_key():
+    for count in (5, 20_000):
+        wanted = [bl.random.bits(bl.tensor(key), (count,)).numpy() for key in KEYS[:3]]
+        np.testing.assert_array_equal(bits(KEYS[:3], count), wanted)
 
 
 def test_numbers_of_keys_are_even():

@@ -106,4 +106,4 @@ class Noise(Transform):
         if keys is None:
             return x
         noise = normals(keys, int(np.prod(x.shape[1:]))).reshape(x.shape)
-        return x + (self.scale * noise).astype(np.float32)
+        return x + np.float32(self.scale) * noise

@@ -14,6 +14,9 @@ from ..ops.erfinv import inverse_erf
 from ..ops.threefry import threefry
 from .arrays import Array
 
+#: Numbers made at a time: few enough to stay in the cache.
+_BLOCK = 16384
+
 
 def child_keys(keys: Array, number: int) -> Array:
     """New keys of keys (n, 2) and a number, such as the place of a step in a sequence."""
@@ -22,9 +25,14 @@ def child_keys(keys: Array, number: int) -> Array:
 
 
 def bits(keys: Array, count: int) -> Array:
-    """`count` uint32 numbers for every key: (n, count)."""
-    counters = np.arange(count, dtype=np.uint32)
-    return threefry.eval(keys[:, :1], keys[:, 1:], counters[None], word="mixed")
+    """`count` uint32 numbers for every key, those that `bl.random.bits` makes of it: (n, count)."""
+    counters = np.arange(count, dtype=np.uint32)[None]
+    found = np.empty((len(keys), count), np.uint32)
+    rows = max(1, _BLOCK // max(1, count))
+    for start in range(0, len(keys), rows):
+        k0, k1 = keys[start : start + rows, :1], keys[start : start + rows, 1:]
+        found[start : start + rows] = threefry.eval(k0, k1, counters, word="mixed")
+    return found
 
 
 def integers(keys: Array, count: int, end: Any) -> Array:
@@ -38,5 +46,7 @@ def uniforms(keys: Array, count: int) -> Array:
 
 
 def normals(keys: Array, count: int) -> Array:
-    """`count` standard normal numbers for every key, float64 (n, count)."""
-    return math.sqrt(2) * inverse_erf(2 * uniforms(keys, count) - 1)
+    """`count` standard normal numbers for every key, float32 (n, count)."""
+    # Odd multiples of 2^-24 between -1 and 1: float32 holds them exactly, and none is -1 or 1.
+    odd = (bits(keys, count) >> np.uint32(8)).astype(np.int32) * 2 + (1 - 2**24)
+    return np.float32(math.sqrt(2)) * inverse_erf(odd.astype(np.float32) * np.float32(2**-24))
