@@ -12,7 +12,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +25,8 @@ from backlit.graph.opdef import PUBLIC, OpDef
 MODULES = {
     "backlit.static": "The static mode",
     "backlit.testing": "Testing derivatives",
+    "backlit.nn": "Layers",
+    "backlit.nn.initialisers": "First values of weights",
     "backlit.optim": "Optimizers",
     "backlit.data": "Data",
     "backlit.train": "Training",
@@ -207,15 +209,15 @@ def facts(op: OpDef) -> str:
     return " · ".join(said)
 
 
-def described(name: str, thing: Any) -> list[str]:
-    """One function or class with all that is known of it."""
+def described(name: str, thing: Any, told: Sequence[Any] = ()) -> list[str]:
+    """One function or class with all that is known of it, but for what it inherits from the classes in `told`."""
     kind = "class" if inspect.isclass(thing) else "function"
     out = ["", f".. py:{kind}:: {name}{'' if _plain(thing) else signature(thing)}", ""]
     content = body(inspect.getdoc(thing) or "")
     if hasattr(thing, "op"):
         content += ["", ".. rst-class:: facts", "", inline(facts(thing.op)), ""]
     if inspect.isclass(thing) and not issubclass(thing, BaseException):
-        for member, f in _members(thing):
+        for member, f in _members(thing, told):
             if isinstance(f, property):
                 content += ["", f".. py:property:: {member}", "", *_indented(body(inspect.getdoc(f) or ""))]
             else:
@@ -225,9 +227,9 @@ def described(name: str, thing: Any) -> list[str]:
     return out + _indented(content)
 
 
-def _members(thing: type) -> Iterator[tuple[str, Any]]:
+def _members(thing: type, told: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     """The public properties and documented methods of a class, those it inherits within the package included."""
-    seen: set[str] = set()
+    seen = {name for owner in thing.__mro__[1:] if owner in told for name in vars(owner)}
     for owner in thing.__mro__:
         if not owner.__module__.startswith("backlit"):
             continue
@@ -265,7 +267,7 @@ def page(title: str, intro: str, entries: list[Entry]) -> str:
     """A page with every entry in full."""
     out = [title, "=" * len(title), "", inline(intro), *table(entries)]
     for name, thing in entries:
-        out += described(name, thing)
+        out += described(name, thing, [other for _, other in entries])
     return "\n".join(out) + "\n"
 
 

@@ -122,7 +122,7 @@ def test_every_activation_has_a_name_and_a_layer() -> None:
     assert {"tanh", "softmax", "log_softmax"} <= set(ACTIVATIONS)
     x = bl.tensor(np.linspace(-2, 2, 6))
     for name, function in ACTIVATIONS.items():
-        layer = next(k for k in vars(nn).values() if getattr(k, "op", None) == name)
+        layer = next(k for k in vars(nn).values() if getattr(k, "applies", None) == name)
         assert (layer()(x) == function(x)).all()
         assert layer.__doc__ is not None
         assert f"bl.{name}" in layer.__doc__

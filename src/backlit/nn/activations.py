@@ -20,88 +20,88 @@ Activation = str | Callable[[Any], Any] | None
 
 
 class ReLU(Function):
-    op = "relu"
+    applies = "relu"
 
 
 class ReLU6(Function):
-    op = "relu6"
+    applies = "relu6"
 
 
 class LeakyReLU(Function):
-    op = "leaky_relu"
+    applies = "leaky_relu"
 
 
 class ELU(Function):
-    op = "elu"
+    applies = "elu"
 
 
 class CELU(Function):
-    op = "celu"
+    applies = "celu"
 
 
 class SELU(Function):
-    op = "selu"
+    applies = "selu"
 
 
 class GELU(Function):
-    op = "gelu"
+    applies = "gelu"
 
 
 class SiLU(Function):
-    op = "silu"
+    applies = "silu"
 
 
 class Mish(Function):
-    op = "mish"
+    applies = "mish"
 
 
 class Tanh(Function):
-    op = "tanh"
+    applies = "tanh"
 
 
 class Sigmoid(Function):
-    op = "sigmoid"
+    applies = "sigmoid"
 
 
 class LogSigmoid(Function):
-    op = "log_sigmoid"
+    applies = "log_sigmoid"
 
 
 class Softplus(Function):
-    op = "softplus"
+    applies = "softplus"
 
 
 class Softsign(Function):
-    op = "softsign"
+    applies = "softsign"
 
 
 class HardTanh(Function):
-    op = "hard_tanh"
+    applies = "hard_tanh"
 
 
 class HardSigmoid(Function):
-    op = "hard_sigmoid"
+    applies = "hard_sigmoid"
 
 
 class HardSwish(Function):
-    op = "hard_swish"
+    applies = "hard_swish"
 
 
 class Softmax(Function):
-    op = "softmax"
+    applies = "softmax"
 
 
 class LogSoftmax(Function):
-    op = "log_softmax"
+    applies = "log_softmax"
 
 
 class GLU(Function):
-    op = "glu"
+    applies = "glu"
 
 
 #: Every activation by the name of its op, with the op's own defaults.
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    layer.op: OPS[layer.op].public for layer in Function.__subclasses__() if layer.__module__ == __name__
+    layer.applies: OPS[layer.applies].public for layer in Function.__subclasses__() if layer.__module__ == __name__
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from ..compiler.passes.decompose import decompose
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.opdef import OPS
@@ -26,6 +25,8 @@ def flops(graph: Graph) -> int:
     >>> flops(trace(lambda x, w: bl.relu(x @ w), [x, Spec((20, 30), bl.float32)]))  # 2 · 10 · 30 · 20 + 10 · 30
     12300
     """
+    from ..compiler.passes.decompose import decompose  # here, since few who have a network ask for this
+
     return sum(flops_of(node) for node in decompose(graph).nodes)
 
 

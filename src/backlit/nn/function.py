@@ -23,13 +23,13 @@ class Function(Layer):
     Sequential(Conv2d(8, 3), MaxPool2d(2, padding=1))
     """
 
-    op: ClassVar[str]
+    applies: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
-        record = OPS[cls.op]
+        record = OPS[cls.applies]
         options = [p for p in record.signature.parameters.values() if p.kind is not Parameter.POSITIONAL_ONLY]
         cls.__signature__ = Signature([p.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for p in options])  # type: ignore
-        cls.__doc__ = f"`bl.{cls.op}` as a layer. {record.doc}"
+        cls.__doc__ = f"`bl.{cls.applies}` as a layer. {record.doc}"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         try:
@@ -41,4 +41,4 @@ class Function(Layer):
         vars(self).update(given.arguments)
 
     def forward(self, x: Any) -> Any:
-        return OPS[self.op].public(x, **vars(self))
+        return OPS[self.applies].public(x, **vars(self))

@@ -23,6 +23,17 @@ from ..ops.linalg import diagonal
 from ..ops.movement import matrix_transpose, reshape
 from .named import named
 
+__all__ = [
+    "Constant",
+    "Identity",
+    "Normal",
+    "Orthogonal",
+    "TruncatedNormal",
+    "Uniform",
+    "VarianceScaling",
+    "initialiser",
+]
+
 #: `init(key, shape, fan_in, fan_out) -> Tensor`: a unit adds up `fan_in` terms, and `fan_out` units see an input.
 Initialiser = Callable[[Any, tuple[int, ...], int, int], Tensor]
 Shape = tuple[int, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from math import prod
 from typing import Any
 
@@ -124,6 +123,8 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        from html import escape  # only notebooks need it
+
         def line(texts: tuple[str, ...], tag: str) -> str:
             cells = [
                 f'<{tag} style="text-align:{"left" if i < 2 else "right"};white-space:pre">{escape(text)}</{tag}>'
