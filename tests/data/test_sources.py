@@ -37,6 +37,7 @@ def test_each_is_divided_once_and_for_all(name):
             assert np.all(abs(counts - share * whole * np.bincount(first.train.y) / len(first.train)) < 2)
         else:
             assert (first.task, first.classes, part.y.dtype) == ("regression", (), np.float32)
+            assert part.y.shape == (len(part), 1)
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "breast-cancer", "diabetes", "digits"])

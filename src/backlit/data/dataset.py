@@ -35,7 +35,8 @@ class Dataset:
         classes: the names of the classes, where targets are their numbers; the vocabulary of a text, where targets are
             token numbers; empty where targets are numbers to be predicted (regression).
         source: where the values came from, such as a folder or the name of a package.
-        task: `"classification"`, `"regression"` or `"text"`.
+        task: `"classification"`, `"regression"` or `"text"`. The targets of a regression have the shape of the outputs
+            that predict them: one number for each sample becomes a column, (samples, 1).
     """
 
     name: str
@@ -45,6 +46,12 @@ class Dataset:
     classes: tuple[str, ...]
     source: str
     task: Task = "classification"
+
+    def __post_init__(self) -> None:
+        for name in ("train", "validation", "test") if self.task == "regression" else ():
+            part: Part = getattr(self, name)
+            if part.y.ndim == 1:
+                object.__setattr__(self, name, Part(part.x, part.y[:, None]))
 
     @property
     def checksum(self) -> str:
