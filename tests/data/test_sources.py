@@ -7,6 +7,9 @@ import hashlib
 import io
 import struct
 import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -221,3 +224,35 @@ def test_what_text_refuses(tmp_path):
     (tmp_path / "latin.txt").write_bytes("na\u00efve".encode("latin-1"))
     with pytest.raises(DataError, match="offset 2 found byte 0xef"):
         data.read_text(tmp_path / "latin.txt")
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder, and the address at which a server on this machine offers its files."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "offered"
+    folder.mkdir()
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_is_checked_and_kept(nowhere, server, monkeypatch):
+    pytest.importorskip("pooch")
+    folder, url = server
+    play = ("To be, or not to be, that is the question: " * 100).encode()
+    (folder / "input.txt").write_bytes(play)
+    right = hashlib.sha256(play).hexdigest()
+    monkeypatch.setitem(text.SHAKESPEARE.files, "tinyshakespeare.txt", (url + "input.txt", "0" * 64))
+    with pytest.raises(DataError, match=f"does not match the known hash(?s:.*){right}"):
+        data.load("tiny-shakespeare", window=8)
+    assert data.find("tiny-shakespeare") is None
+    monkeypatch.setitem(text.SHAKESPEARE.files, "tinyshakespeare.txt", (url + "input.txt", right))
+    first = data.load("tiny-shakespeare", window=8)
+    assert data.find("tiny-shakespeare") == nowhere / "cache" / "tiny-shakespeare"
+    (folder / "input.txt").unlink()
+    assert data.load("tiny-shakespeare", window=8).checksum == first.checksum
