@@ -39,6 +39,14 @@ def _cautious(gradient: Any) -> Any:
     return 1 / maximum(1.0, abs(gradient).sum())
 
 
+def _curves_up(product: Any, step_square: Any, change_square: Any) -> Any:
+    """Does the function curve upwards along a step? A pair along which it does not would spoil the estimate.
+
+    Asked of the cosine between step and change of the gradient, so that units do not matter.
+    """
+    return product > np.finfo(product.dtype).eps * (step_square.sqrt() * change_square.sqrt())
+
+
 class Pairs(NamedTuple):
     """What L-BFGS remembers, the oldest first.
 
@@ -85,8 +93,7 @@ def lbfgs_directions(history_size: int) -> Directions:
 
     def learn(memory: Pairs, step: Any, change: Any) -> Pairs:
         product, square = (step * change).sum(), (change * change).sum()
-        # A pair along which the function does not curve upwards would spoil the estimate.
-        good = product > np.finfo(step.dtype).eps * square
+        good = _curves_up(product, (step * step).sum(), square)
         weight = 1 / where(good, product, 1.0)
 
         def pushed(rows: Any, row: Any) -> Any:
@@ -121,7 +128,7 @@ def bfgs_directions() -> Directions:
 
     def learn(memory: Inverse, step: Any, change: Any) -> Inverse:
         product, square = (step * change).sum(), (change * change).sum()
-        good = product > np.finfo(step.dtype).eps * square
+        good = _curves_up(product, (step * step).sum(), square)
         weight = 1 / where(good, product, 1.0)
         scale = where(memory.begun, 1.0, product / where(good, square, 1.0))
         before = scale * memory.matrix
@@ -161,7 +168,9 @@ def newton_directions() -> Directions:
             step = square / where(curved, 1.0, curvature)
             after = residual + step * product
             further = -after + (after * after).sum() / square * along
-            z = where(curved, where(count == 0, along, z), z + step * along)
+            # The first direction of all is kept, however the function curves, in a length that units do not matter to.
+            first = square / where(curvature == 0, square, abs(curvature)) * along
+            z = where(curved, where(count == 0, first, z), z + step * along)
             return z, after, further, count + 1, curved
 
         begin = (0.0 * x, gradient, -gradient, Tensor(0, np.int32), Tensor(False))

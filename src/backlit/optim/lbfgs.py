@@ -28,6 +28,9 @@ from .directions import Pairs, lbfgs_directions
 from .flat import Flat, flat
 from .wolfe import Evaluate, strong_wolfe
 
+#: A bracket that is not split any more, as in torch.optim.LBFGS.
+_SHORTEST = 1e-9
+
 
 class Searcher(NamedTuple):
     """An optimizer that evaluates the loss itself. The functions change none of their arguments.
@@ -74,7 +77,7 @@ def lbfgs(lr: float = 1.0, *, history_size: int = 10, line_search: str | None = 
             step = length * direction
             after = evaluate(x + step)[1]
         else:
-            length, value, after, _ = strong_wolfe(evaluate, x, value, gradient, direction, length)
+            length, value, after, _ = strong_wolfe(evaluate, x, value, gradient, direction, length, _SHORTEST)
             step = length * direction
         return shape.tree(x + step), rule.learn(state, step, after - gradient), value
 

@@ -28,6 +28,7 @@ from ..ops.comparison import where
 from ..ops.control import while_loop
 from ..ops.index import index_update
 from ..ops.reduce import max as largest
+from .adafactor import adafactor
 from .adam import adam, adamw, nadam
 from .adaptive import adadelta, adagrad, rmsprop
 from .checks import not_negative, whole
@@ -51,7 +52,7 @@ _METHODS: dict[str, Callable[..., Maker]] = {
     "gradient-descent": lambda: searching(steepest_directions()),
     "levenberg-marquardt": lambda: levenberg_marquardt,
 }
-_RULES = {r.__name__: r for r in (sgd, lion, adagrad, rmsprop, adadelta, adam, adamw, nadam)}
+_RULES = {r.__name__: r for r in (sgd, lion, adagrad, rmsprop, adadelta, adam, adamw, nadam, adafactor)}
 
 #: Why the loop ended; where nothing else ended it, it was the number of steps.
 _REASONS = (

@@ -23,8 +23,8 @@ Evaluate = Callable[[Any], tuple[Any, Any]]
 #: The parts of the slope at the beginning by which the value must fall, and to which the slope must.
 ENOUGH_LOWER, FLAT_ENOUGH = 1e-4, 0.9
 
-#: Evaluations after the first one, and the length of a bracket, in the largest of its coordinates, that is not split.
-MOST, SHORTEST = 25, 1e-9
+#: Evaluations after the first one.
+MOST = 25
 
 
 class Place(NamedTuple):
@@ -60,7 +60,7 @@ class _Search(NamedTuple):
 
 
 def strong_wolfe(
-    evaluate: Evaluate, x: Any, value: Any, gradient: Any, direction: Any, first: Any
+    evaluate: Evaluate, x: Any, value: Any, gradient: Any, direction: Any, first: Any, shortest: Any = None
 ) -> tuple[Any, Any, Any, Any]:
     """How far to go from `x` along a direction in which the value falls.
 
@@ -71,6 +71,8 @@ def strong_wolfe(
         gradient: the gradient there.
         direction: the vector along which to go.
         first: how much of it to try first.
+        shortest: the length of a bracket, in the largest of its coordinates, that is not split; by default what
+            rounding leaves of the coordinates of `x`.
 
     Returns:
         How much of the direction, the value and the gradient there, and the number of evaluations (int32). The first is
@@ -78,6 +80,8 @@ def strong_wolfe(
     """
     start = Place(0.0 * value, value, (gradient * direction).sum())
     size = largest(abs(direction))
+    if shortest is None:
+        shortest = np.finfo(x.dtype).eps * largest(abs(x))
     no = Tensor(False)
 
     def turn(s: _Search) -> _Search:
@@ -101,7 +105,7 @@ def strong_wolfe(
         further = _cubic(s.low, new, new.at + 0.01 * (new.at - s.low.at), 10 * new.at)
         left, right = minimum(low.at, high.at), maximum(low.at, high.at)
         between, near = _split(_cubic(low, high, left, right), left, right, s.inside & s.near)
-        found = found | (inside & ((right - left) * size < SHORTEST))
+        found = found | (inside & ((right - left) * size <= shortest))
         return _Search(
             where(inside, between, further), s.count + 1, found, inside, inside & near, low, high, gradient_low
         )
