@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from backlit.cli import main
-from backlit.data.text import text_dataset
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
@@ -237,13 +236,10 @@ def test_a_trained_network_is_measured_and_reads_pictures(runs, capsys, tmp_path
     assert "not a picture that can be read" in capsys.readouterr().err
 
 
-def test_a_network_of_characters_goes_on_with_a_text(tmp_path, capsys, monkeypatch):
-    (tmp_path / "tiny-shakespeare").mkdir()
-    text = "to be or not to be, that is the question. " * 60
-    (tmp_path / "tiny-shakespeare" / "tinyshakespeare.txt").write_text(text)
-    monkeypatch.setattr("backlit.cli.train.load", lambda name: text_dataset(text, 16))
-    arguments = ["train", "--data", "tiny-shakespeare", "--model", "lstm", "--epochs", "12", "--lr", "0.02"]
-    assert main([*arguments, "--batch-size", "16", "--out", str(tmp_path / "runs")]) == 0
+def test_a_network_of_characters_goes_on_with_a_text(tmp_path, capsys):
+    (tmp_path / "poem.txt").write_text("to be or not to be, that is the question. " * 60)
+    arguments = ["train", "--data", str(tmp_path / "poem.txt"), "--model", "lstm", "--epochs", "12", "--lr", "0.02"]
+    assert main([*arguments, "--set", "data.window=16", "--batch-size", "16", "--out", str(tmp_path / "runs")]) == 0
     (run,) = (tmp_path / "runs").iterdir()
     capsys.readouterr()
     assert main(["predict", str(run), "--text", "to be", "--length", "30", "--temperature", "0.1"]) == 0
@@ -251,6 +247,30 @@ def test_a_network_of_characters_goes_on_with_a_text(tmp_path, capsys, monkeypat
     assert said.startswith("to be or not")
     assert main(["predict", str(run), "--text", "ZZ"]) == 1
     assert "has never seen 'Z'" in capsys.readouterr().err
+
+
+def test_a_table_is_learned_from_its_path(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "animals.csv").write_text("legs,colour,kind\n" + "2,red,bird\n4,gray,cat\n" * 40)
+    (tmp_path / "run.toml").write_text('epochs = 6\n[data]\nname = "animals.csv"\nwords = "one-hot"\n')
+    assert main(["train", "--config", "run.toml", "--target", "kind", "--lr", "0.01"]) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("animals-mlp")
+    settings = json.loads((run / "config.json").read_text())["settings"]
+    assert settings["data"] == str(tmp_path / "animals.csv")
+    assert (settings["data.target"], settings["data.words"]) == ("kind", "one-hot")
+    capsys.readouterr()
+    monkeypatch.chdir("/")
+    assert main(["evaluate", str(run)]) == 0
+    assert "accuracy 1.0000" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--data", "animals.csv"]) == 1
+    assert "name the column to be predicted" in capsys.readouterr().err
+    assert main(["train", "--data", "digits", "--set", "data.windows=3"]) == 1
+    assert "digits takes no option 'windows'" in capsys.readouterr().err
+    assert main(["summary", "mlp", "--data", "animals.csv", "--target", "legs"]) == 1
+    assert "row 1, column 'colour': expected a number" in capsys.readouterr().err
 
 
 def test_summary(capsys):

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..data.sources import SOURCES
+from ..base.errors import ArgumentError
+from ..data import names
+from .datasets import name_or_path
 
 
 def positive(kind: type) -> Any:
@@ -22,15 +24,23 @@ def positive(kind: type) -> Any:
     return number
 
 
+def _data(text: str) -> str:
+    try:
+        return name_or_path(text)
+    except ArgumentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def add_data(command: argparse.ArgumentParser, default: str | None) -> None:
     """Add `--data`."""
     command.add_argument(
         "--data",
-        choices=SOURCES,
+        type=_data,
         default=default,
-        metavar="NAME",
-        help=f"{', '.join(SOURCES)} (digits needs no download)",
+        metavar="DATA",
+        help=f"{', '.join(names())} (digits needs no download); or a CSV, Parquet, npz or text file, or a folder",
     )
+    command.add_argument("--target", metavar="COLUMN", help="what to predict, where the data are a table")
 
 
 def add_run(command: argparse.ArgumentParser) -> None:

@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from ..base.errors import ArgumentError
-from ..data import load
 from ..train import evaluate
 from .arguments import add_data, add_run
+from .datasets import dataset
 from .trained import one_line, opened
 
 
@@ -26,7 +26,10 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, and print the figures."""
     folder, model, form = opened(options.folder)
-    data = load(options.data or folder.config["settings"]["data"])
+    asked = folder.config["settings"]
+    if options.data is not None:
+        asked = {"data": options.data}
+    data = dataset(asked if options.target is None else {**asked, "data.target": options.target})
     part = getattr(data, options.part)
     if part.x.shape[1:] != form.train.x.shape[1:]:
         raise ArgumentError(

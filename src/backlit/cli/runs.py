@@ -59,7 +59,7 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     config, history = folder.config, folder.history()
     row: dict[str, Any] = {
         "run": folder.path.name,
-        "data": config["settings"].get("data", config["data"]["name"]),
+        "data": config["data"]["name"],
         "model": str(config["settings"].get("model", config["model"])).rpartition(":")[2],
         "epochs": len(history),
     }

@@ -12,6 +12,7 @@ from typing import Any
 from ..base.errors import ArgumentError, DataError
 from ..optim import Optimizer, chain, clip_by_global_norm
 from ..train.fitting import OPTIMIZERS
+from .datasets import PREFIX, name_or_path
 
 #: Every setting but those of the optimizer, with its default; None is for "what suits model and data".
 DEFAULTS: dict[str, Any] = {
@@ -45,6 +46,7 @@ def settings(config: str | None, sets: list[str], options: Mapping[str, Any]) ->
         found.update({name: value for name, value in layer.items() if value is not None})
     for name, value in found.items():
         found[name] = _checked(name, value, found["optim.name"])
+    found["data"] = name_or_path(found["data"])
     found["epochs"] = found["epochs"] or EPOCHS.get((found["data"], found["model"]), 10)
     found["optim.lr"] = found["optim.lr"] or RATES.get(found["optim.name"]) or _usual_rate(found["optim.name"])
     return found
@@ -60,11 +62,14 @@ def optimizer(found: Mapping[str, Any]) -> Optimizer:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return dict(_flat(tomllib.loads(path.read_text("utf-8"))))
+        found = dict(_flat(tomllib.loads(path.read_text("utf-8"))))
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise DataError(f"{path}: not valid TOML: {problem}.") from None
+    if f"{PREFIX}name" in found:  # a table [data], where the data have options
+        found["data"] = found.pop(f"{PREFIX}name")
+    return found
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -91,7 +96,7 @@ def _checked(name: str, value: Any, optimizer: str) -> Any:
     if optimizer not in OPTIMIZERS:
         raise ArgumentError(f"no optimizer is named {optimizer!r}; {_near(optimizer, OPTIMIZERS)}")
     known = {*DEFAULTS, *(f"optim.{p}" for p in signature(OPTIMIZERS[optimizer]).parameters)}
-    if name not in known:
+    if name not in known and not name.startswith(PREFIX):
         raise ArgumentError(f"there is no setting {name!r}; {_near(name, sorted(known))}")
     kind = KINDS.get(name)
     if kind is None or value is None:

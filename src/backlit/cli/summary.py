@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..data import load
 from ..train.networks import NETWORKS, network
 from .arguments import add_data, positive
+from .datasets import dataset
 
 
 def add(commands: Any) -> None:
@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table."""
-    data = load(options.data)
+    data = dataset({"data": options.data} | ({"data.target": options.target} if options.target else {}))
     x = data.train.x
     print(network(options.model, data).summary(x.shape[1:], batch=options.batch, dtype=x.dtype.name))
     return 0

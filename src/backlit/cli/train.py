@@ -12,11 +12,12 @@ import numpy as np
 from ..base.errors import ArgumentError
 from ..base.extras import require
 from ..base.trees import leaves
-from ..data import Dataset, Loader, load
+from ..data import Dataset, Loader
 from ..train import Callback, EarlyStopping, Progress, Trainer
 from ..train.networks import NETWORKS, network
 from ..train.run_folder import CHECKPOINTS, RunFolder
 from .arguments import add_data, positive
+from .datasets import dataset
 from .run_report import report
 from .settings import optimizer, settings
 
@@ -29,7 +30,8 @@ def add(commands: Any) -> None:
         description="Train a network, test it, and leave a folder with its parameters, checkpoints, settings, log, "
         "pictures and a report. Ctrl-C finishes the step, saves, and says how to go on.",
         epilog=f"models: {', '.join(NETWORKS)}, or FILE.py:NAME. Settings beyond these options: patience (early "
-        "stopping), threads, checkpoints.every (steps), checkpoints.keep, optim.clip, and the optimizer's arguments.",
+        "stopping), threads, checkpoints.every (steps), checkpoints.keep, optim.clip, the optimizer's arguments, and "
+        "those of the data: data.words=one-hot, data.window=128, ...",
     )
     add_data(command, default=None)
     command.add_argument("--model", metavar="MODEL", help=f"{', '.join(NETWORKS)}, or FILE.py:NAME (mlp)")
@@ -59,14 +61,15 @@ def run(options: argparse.Namespace) -> int:
         found = folder.config["settings"]
     else:
         given = {
-            "data": options.data, "model": options.model, "epochs": options.epochs, "batch_size": options.batch_size,
-            "optim.name": options.optimizer, "optim.lr": options.lr, "seed": options.seed,
+            "data": options.data, "data.target": options.target, "model": options.model, "epochs": options.epochs,
+            "batch_size": options.batch_size, "optim.name": options.optimizer, "optim.lr": options.lr,
+            "seed": options.seed,
         }  # fmt: skip
         found = settings(options.config, options.set, given)
         if ".py:" in found["model"]:
             file, _, name = found["model"].rpartition(":")
             found["model"] = f"{Path(file).resolve()}:{name}"
-    data = load(found["data"])
+    data = dataset(found)
     if folder is not None:
         _same_data(folder, data)
     training, validation = loaders(data, found)
