@@ -46,7 +46,7 @@ from .pooling import (
     MaxPool3d,
 )
 from .positions import LearnedPositions, SinusoidalPositions, rotary
-from .recurrent import GRU, LSTM, RNN
+from .recurrent import GRU, LSTM, RNN, Recurrent
 from .sequential import Sequential
 from .shaping import Flatten, Reshape
 from .standardize import Standardize
@@ -111,6 +111,7 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "Recurrent",
     "Reshape",
     "Residual",
     "Sequential",
