@@ -325,3 +325,5 @@ def test_training_steps_are_native_throughout(model: nn.Layer) -> None:
 def test_embedding_out_of_range() -> None:
     with pytest.raises(bl.ShapeError, match="out of range"):
         nn.Embedding(4, 2)(bl.tensor([0, 4]))
+    with pytest.raises(IndexError, match="a number is -1; they go from 0 to 3"):
+        nn.Embedding(4, 2)(bl.tensor([0, -1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.dtypes import INTEGER
-from ..base.errors import ArgumentError, DtypeError
+from ..base.errors import ArgumentError, DtypeError, IndexRangeError
 from ..base.shapes import as_index
 from ..graph.tensor import Tensor
 from ..ops.comparison import not_equal, where
@@ -56,6 +56,8 @@ class Embedding(Layer):
                 f"Embedding: expected integers, the numbers of things, got {ids.dtype.name}; use .astype(bl.int64). "
                 'Where only a shape is given, say dtype="int64".'
             )
+        if ids.value is not None and ids.value.min(initial=0) < 0:  # the op would count from the end
+            raise IndexRangeError(f"Embedding: a number is {ids.value.min()}; they go from 0 to {self.count - 1}.")
         rows = embedding(ids, self.weight)
         return rows if self.padding is None else self._without_padding(ids, rows)
 
