@@ -217,7 +217,9 @@ def test_options_and_text() -> None:
         (lambda: nn.InstanceNorm(), (3,), "expected an input of shape"),
         (lambda: nn.LayerNorm(3), (4,), "axes=3"),
         (lambda: nn.PReLU(per_channel=True), (), "expected an input"),
-        (lambda: nn.Reshape(5), (4,), "reshape"),
+        (lambda: nn.Reshape(5), (4,), "has 4 numbers, which do not fit"),
+        (lambda: nn.Reshape(3, -1), (4,), "has 4 numbers, which do not fit"),
+        (lambda: nn.Reshape(8), (4,), "has 4 numbers"),
         (lambda: nn.Residual(nn.Dense(3)), (1,), "must be equal"),
         (lambda: nn.Embedding(4, 2), (3,), "expected integers"),
         (lambda: nn.Dense(3, init="orthogonal").build(3) and nn.Dense(3), (), "expected an input of shape"),
@@ -253,6 +255,7 @@ def test_inputs_that_do_not_fit(make: Any, shape: tuple[int, ...], said: str) ->
         (lambda: nn.Embedding(4, 3, padding=4), "from 0 to 3"),
         (lambda: nn.LayerNorm(0), "axes must be 1 or more"),
         (lambda: nn.GroupNorm(0), "groups must be 1 or more"),
+        (lambda: nn.Reshape(-1, -1), "one that may be -1"),
         (lambda: nn.Concat(), "one branch or more"),
         (lambda: nn.Concat(3), "expected layers and functions"),
         (lambda: nn.Sequential([nn.Dense(3)]), "give them one by one"),
@@ -327,3 +330,14 @@ def test_embedding_out_of_range() -> None:
         nn.Embedding(4, 2)(bl.tensor([0, 4]))
     with pytest.raises(IndexError, match="a number is -1; they go from 0 to 3"):
         nn.Embedding(4, 2)(bl.tensor([0, -1]))
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda x: repr(x))
+def test_static_graphs_with_any_number_of_samples(layer: nn.Layer, shape: tuple[int, ...]) -> None:
+    layer.build(shape[1:])
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+    with bl.static.Graph().as_default() as graph:
+        given = bl.static.placeholder(bl.float32, (None, *shape[1:]))
+        out = layer(given)
+    with bl.static.Session(graph=graph) as session:
+        np.testing.assert_allclose(session.run(out, {given: x}), layer(x).numpy(), rtol=1e-4, atol=1e-5)

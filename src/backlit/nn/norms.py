@@ -201,9 +201,9 @@ class GroupNorm(_Norm):
         self._fits(x, self.scale, self._channels(x))
         if x.shape[1] % self.groups:
             raise ShapeError(f"GroupNorm: {x.shape[1]} channels do not divide into groups={self.groups}.")
-        grouped = reshape(x, (x.shape[0], self.groups, x.shape[1] // self.groups, *x.shape[2:]))
+        grouped = reshape(x, (-1, self.groups, x.shape[1] // self.groups, *x.shape[2:]))
         y = _standardised(grouped, tuple(range(2, grouped.ndim)), self.epsilon)
-        return self._scaled(reshape(y, x.shape), *(1 for _ in x.shape[2:]))
+        return self._scaled(reshape(y, (-1, *x.shape[1:])), *(1 for _ in x.shape[2:]))
 
 
 class InstanceNorm(_Norm):
