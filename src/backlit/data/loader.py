@@ -94,6 +94,7 @@ class Loader:
         plain = transform is None and all(compact(array) and not on_disk(array) for array in self.arrays)
         self.resident = self.arrays if plain else None
         self._epoch = 0
+        self._stream: tuple[int | None, Any] = None, None  # the last epoch read, and its key for samples
 
     def rows(self, epoch: int) -> Array:
         """The numbers of the samples in the order of this epoch, int64 of shape (size,).
@@ -139,7 +140,10 @@ class Loader:
 
     def _keys(self, rows: Array, epoch: int) -> Array:
         """One random key for each of these samples, uint32 of shape (samples, 2)."""
-        stream = fold_in.public(fold_in.public(self.key, _SAMPLES), epoch).numpy()
+        known, stream = self._stream
+        if known != epoch:
+            stream = fold_in.public(fold_in.public(self.key, _SAMPLES), epoch).numpy()
+            self._stream = epoch, stream
         return np.stack(threefry2x32(stream, rows >> 32, rows & 0xFFFFFFFF), axis=-1)
 
 
