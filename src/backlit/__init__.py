@@ -42,6 +42,7 @@ _LAZY = {
     "optim": ".optim",
     "data": ".data",
     "train": ".train",
+    "sklearn": ".sklearn",
     "linalg": ".array_api.linalg",
     "fft": ".array_api.fft",
     "random": ".array_api.random",

@@ -155,8 +155,8 @@ def loaders(
     return training, Loader((*_arrays(*given[:2]), *given[2:]), 256, shuffle=False)
 
 
-def optimizer_of(name: str, lr: Any = None) -> Optimizer:
-    """The optimizer of this name with its usual settings, and this learning rate."""
+def optimizer_of(name: str, lr: Any = None, **options: Any) -> Optimizer:
+    """The optimizer of this name with its usual settings but for this learning rate and these options."""
     if name not in OPTIMIZERS:
         close = get_close_matches(name, OPTIMIZERS, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -164,7 +164,7 @@ def optimizer_of(name: str, lr: Any = None) -> Optimizer:
     make = OPTIMIZERS[name]
     if lr is None and signature(make).parameters["lr"].default is Parameter.empty:
         raise ArgumentError(f"the optimizer {name} has no usual learning rate: give lr=.")
-    return make() if lr is None else make(lr)
+    return make(**options) if lr is None else make(lr, **options)
 
 
 def _arrays(x: Any, y: Any = None) -> tuple[Any, ...]:
