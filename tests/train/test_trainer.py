@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -90,24 +88,11 @@ def test_going_on_comes_to_the_same_bits_and_the_same_history(tmp_path, step):
     assert (history, log) == whole[1:]
 
 
-def test_killed_at_random_instants_a_run_comes_to_the_same_bits(tmp_path):
-    command = [sys.executable, str(Path(__file__).parent / "killed.py")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(bl.__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
-    once = lambda folder: subprocess.run(
-        [*command, folder], capture_output=True, text=True, check=True, env=environment
-    )
-    start = time.perf_counter()
-    expected = once(str(tmp_path / "whole")).stdout
-    took = time.perf_counter() - start
-    assert expected.startswith("0.weight")
-    dice, folder = random.Random(0), str(tmp_path / "killed")
-    for _ in range(4):
-        with subprocess.Popen([*command, folder], stdout=subprocess.DEVNULL, env=environment) as process:
-            time.sleep(took * dice.uniform(0.3, 1.0))
-            process.kill()
-        for path in Path(folder).glob("*.safetensors"):
-            train.load_arrays(path)  # every file that has its name is whole
-    assert once(folder).stdout == expected
+def test_killed_at_random_instants_a_run_comes_to_the_same_bits():
+    kills = Path(__file__).parent / "kills.py"
+    done = subprocess.run([sys.executable, str(kills), "4"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "'kills': 4" in done.stdout
 
 
 def test_control_c_ends_after_a_step_and_what_was_reached_is_kept(tmp_path, capsys):
