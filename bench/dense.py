@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from .epochs import Epochs
 from .training import Training
 from .workload import THREADS, Contender, Workload, rng, stepping
 
@@ -215,120 +216,26 @@ class Dense(Training):
         return stepping(call)
 
 
-class Epoch(Dense):
-    """All batches of a data set once, in a new random order that each contender draws in its own way.
-
-    Examples that do not fill a batch are left out. What is compared is the mean loss of an epoch in the order of the
-    data, so that it does not depend on how an order is drawn.
-    """
+class Epoch(Epochs, Dense):
+    """An epoch of steps of a perceptron."""
 
     def __init__(
         self, key: str, sizes: Sequence[int], batch: int, examples: int, optimizer: str, target: float | None = None
     ) -> None:
         super().__init__(key, sizes, batch, optimizer, target)
-        self.examples, self.steps = examples, examples // batch
         self.title = (
             f"the same, an epoch of {examples:,} shuffled, {optimizer.upper() if optimizer == 'sgd' else 'Adam'}"
         )
-        self.flops *= self.steps
         self.bytes = 4.0 * examples * sizes[0]
-        self.slow = frozenset({"torch.compile"})
+        self.of(examples)
 
-    def data(self) -> tuple[Any, Any]:
-        """All examples."""
+    def batch(self) -> tuple[Any, Any]:
         return examples(self.examples, self.sizes[0], self.sizes[-1])
-
-    def backlit(self, compiled: bool = True) -> Contender:
-        import backlit as bl
-
-        step = bl.compile(self.backlit_step(), donate=("params", "state"), threads=THREADS)
-        data = tuple(map(bl.tensor, self.data()))
-        params = [bl.tensor(p) for p in self.start()]
-        state = (params, self.backlit_optimizer().init(params))
-        epoch = 0
-
-        def run(shuffle: Any) -> Any:
-            nonlocal state, epoch
-            found = step.epochs(
-                data, self.size, state=state, shuffle=shuffle, epochs=1, first_epoch=epoch, drop_last=True
-            )
-            state, epoch = found.state, epoch + 1
-            return found.values
-
-        key = bl.random.key(0)
-        return Contender(lambda: run(key), lambda: [float(run(None).mean())])
-
-    def torch(self, compiled: bool = False) -> Contender:
-        import torch
-
-        step = self.torch_step(compiled)
-        x, y = map(torch.tensor, self.data())
-        losses = torch.empty(self.steps)
-
-        def run(order: Any) -> Any:
-            for i in range(self.steps):
-                rows = order[i * self.size : (i + 1) * self.size]
-                losses[i] = step(x[rows], y[rows])
-            return losses
-
-        return Contender(
-            lambda: run(torch.randperm(self.examples)), lambda: [float(run(torch.arange(self.examples)).mean())]
-        )
-
-    def jax(self) -> Contender:
-        import jax
-        import jax.numpy as jnp
-
-        step = self.jax_step()
-        x, y = map(jnp.asarray, self.data())
-
-        def epoch(params: Any, state: Any, order: Any, x: Any, y: Any) -> Any:
-            def body(both: Any, rows: Any) -> Any:
-                params, state, loss = step(*both, x[rows], y[rows])
-                return (params, state), loss
-
-            rows = order[: self.steps * self.size].reshape(self.steps, self.size)
-            (params, state), losses = jax.lax.scan(body, (params, state), rows)
-            return params, state, losses
-
-        epoch = jax.jit(epoch, donate_argnums=(0, 1))
-        draw = jax.jit(lambda key: jax.random.permutation(key, self.examples))
-        params = [jnp.array(p) for p in self.start()]
-        state, key = self.jax_state(params), jax.random.key(0)
-
-        def run(order: Any) -> Any:
-            nonlocal params, state
-            params, state, losses = epoch(params, state, order, x, y)
-            return losses.block_until_ready()
-
-        def shuffled() -> Any:
-            nonlocal key
-            key, once = jax.random.split(key)
-            return run(draw(once))
-
-        return Contender(shuffled, lambda: [float(run(jnp.arange(self.examples)).mean())])
-
-    def tensorflow(self, xla: bool = False) -> Contender:
-        import tensorflow as tf
-
-        step = self.tensorflow_step(self.start())
-        x, y = map(tf.constant, self.data())
-
-        @tf.function(jit_compile=xla)
-        def epoch(order: Any) -> Any:
-            losses = tf.TensorArray(tf.float32, self.steps)
-            for i in tf.range(self.steps):
-                rows = tf.slice(order, [i * self.size], [self.size])
-                losses = losses.write(i, step(tf.gather(x, rows), tf.gather(y, rows)))
-            return losses.stack()
-
-        order = tf.range(self.examples)
-        return Contender(lambda: epoch(tf.random.shuffle(order)).numpy(), lambda: [float(epoch(order).numpy().mean())])
 
     def numpy(self) -> Contender:
         import numpy as np
 
-        x, y = self.data()
+        x, y = self.batch()
         step, random = numpy_step(self.start(), self.rate, self.optimizer, self.size), rng()
 
         def run(order: Any) -> Any:

@@ -28,6 +28,7 @@ class Peer(NamedTuple):
 PEERS = {
     "Backlit": Peer("backlit", ("backlit",), ("backlit", "llvmlite", "numpy")),
     "NumPy by hand": Peer("numpy", ("numpy",), ("numpy",)),
+    "scikit-learn": Peer("sklearn", ("sklearn",), ("scikit-learn",)),
     "torch eager": Peer("torch", ("torch",), ("torch",)),
     "torch.compile": Peer("torch_compiled", ("torch",), ("torch",)),
     "jax.jit": Peer("jax", ("jax",), ("jax", "jaxlib")),

@@ -6,6 +6,7 @@ from .dense import Dense, Epoch, Forward
 from .elementwise import Chain
 from .images import LeNet, Vgg
 from .limits import Product, Triad
+from .networks import FittedDense, FittedLeNet, LstmLayers
 from .scalars import Himmelblau, Neuron, NeuronLoop, Xor
 from .sequences import Gpt, Lstm
 from .workload import Workload
@@ -33,9 +34,12 @@ def workloads() -> list[Workload]:
         LeNet(),
         Vgg(),
         Lstm(),
+        LstmLayers(),
         Gpt(),
         Chain(),
         Forward("W13", _MNIST, 4e-6),
+        FittedDense(),
+        FittedLeNet(),
     ]
 
 
@@ -54,9 +58,12 @@ def small() -> list[Workload]:
         LeNet(2),
         Vgg(2, 8, (2, 4)),
         Lstm(3, 4, 5, 2),
+        LstmLayers(3, 4, 5, 2),
         Gpt(8, 2, 1, 4, 2, 11),
         Chain(1009),
         Forward("W13", (20, 8, 4)),
+        FittedDense((20, 8, 4), 6, 20),
+        FittedLeNet(2, 5),
         Product(16),
         Triad(1009),
     ]
