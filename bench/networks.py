@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from .dense import Epoch, examples
@@ -14,18 +15,29 @@ from .workload import THREADS, Contender
 MNIST = 60_000
 
 
-def mnist() -> tuple[Any, Any]:
-    """The training images of MNIST, standardised, where they are on this machine, else as many random ones."""
+@cache
+def images() -> tuple[Any, Any, Any, Any]:
+    """MNIST's images as rows of standardised pixels, and their labels: to train on, and for the test."""
     import numpy as np
 
     from backlit import data
 
-    if data.find("mnist") is None:
-        return examples(MNIST, 784, 10)
     found = data.load("mnist", download=False)
-    x, y = (np.concatenate([getattr(part, axis) for part in (found.train, found.validation)]) for axis in "xy")
-    x = x.reshape((len(x), -1)).astype(np.float32)
-    return (x - x.mean(dtype=np.float64).astype(np.float32)) / np.float32(x.std(dtype=np.float64)), y.astype(np.int64)
+    whole = [np.concatenate([getattr(part, axis) for part in (found.train, found.validation)]) for axis in "xy"]
+    mean, spread = np.mean(whole[0], dtype=np.float64), np.std(whole[0], dtype=np.float64)
+
+    def rows(x: Any) -> Any:
+        return ((x.reshape((len(x), -1)) - mean) / spread).astype(np.float32)
+
+    x, y = whole
+    return rows(x), y.astype(np.int64), rows(found.test.x), found.test.y.astype(np.int64)
+
+
+def mnist() -> tuple[Any, Any]:
+    """The training images of MNIST where they are on this machine, else as many random ones."""
+    from backlit import data
+
+    return examples(MNIST, 784, 10) if data.find("mnist") is None else images()[:2]
 
 
 class Fitted(Epochs):
@@ -91,7 +103,9 @@ class FittedDense(Fitted, Epoch):
             shuffle=False,
         )
         classes = list(range(self.sizes[-1]))
-        model.partial_fit(x[:2], y[:2], classes=classes)  # which makes the parameters, to be replaced, and their optimizer
+        model.partial_fit(
+            x[:2], y[:2], classes=classes
+        )  # which makes the parameters, to be replaced, and their optimizer
         model.coefs_, model.intercepts_ = self.start()[::2], self.start()[1::2]
         del model._optimizer
 
