@@ -170,7 +170,7 @@ def fill(model: Any, values: Sequence[Any]) -> None:
 
     with torch.no_grad():
         for p, v in zip(model.parameters(), values, strict=True):
-            p.copy_(torch.from_numpy(v.T.copy() if v.ndim == 2 else v))
+            p.copy_(torch.tensor(v.T if v.ndim == 2 else v))
 
 
 # --- Tiny Shakespeare ------------------------------------------------------------------------------
