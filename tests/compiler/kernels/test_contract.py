@@ -167,6 +167,13 @@ def test_long_sums_are_cut(target: Target) -> None:
     check(40, 4099, 2048, "columns", "rows", target=target, threads=2)
 
 
+@pytest.mark.parametrize("target", [WIDE, MIDDLE], ids=str)
+@pytest.mark.parametrize("deep", [4096, 4097, 4608])
+@pytest.mark.parametrize(("m", "n"), [(1, 64), (2, 3), (3, 17), (5, 16), (6, 33)])
+def test_long_sums_of_few_rows_end_where_their_blocks_do(m: int, n: int, deep: int, target: Target) -> None:
+    assert check(m, deep, n, target=target).plan.deep < deep
+
+
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 2), (2, 9)])
 @pytest.mark.parametrize("deep", [16_383, 16_384, 16_385, 300_001])
 def test_sums_along_the_lanes(m: int, n: int, deep: int) -> None:

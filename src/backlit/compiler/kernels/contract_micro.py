@@ -28,7 +28,8 @@ def outer_tile(
 
     Args:
         deep: k up to which the sum goes in the end; the same as `high` where k is not cut into blocks.
-        meanwhile: in how many parts the sum is cut, and what is done before each of them, which gets its number.
+        meanwhile: in how many parts the sum is cut, and what is done before each of them, which gets its number; only
+            where k is not cut into blocks.
     """
     chains = max(1, min(chains_of(height * len(lanes)), deep))
     tile = [
@@ -48,18 +49,19 @@ def outer_tile(
             for c in range(chains):
                 step(at + c, c)
 
-    even = deep - deep % chains  # what is left goes into the first chain
+    left = _left(k, high - low, chains)  # goes into the first chain
     if meanwhile is None:
-        steps(low, least(k, high, even))
+        steps(low, high - left)
     else:
         parts, act = meanwhile
+        even = deep - deep % chains
         size = -(-even // (chains * parts)) * chains
         with k.loop(0, parts) as part:
             act(part)
             end = part * size + size
             steps(part * size, end if even == parts * size else least(k, end, even))
-    if even < deep:
-        with k.loop(greatest(k, low, even), high) as at:
+    if left.terms or left.const:
+        with k.loop(high - left, high) as at:
             step(at, 0)
     return [[_sum([tile[c][r][q].get() for c in range(chains)]) for q in range(len(lanes))] for r in range(height)]
 
@@ -146,6 +148,13 @@ def greatest(k: Emitter, a: Any, b: Any) -> Ix:
     if not a.terms and not b.terms:
         return Ix(max(a.const, b.const))
     return Ix.of(k.maximum(k.index(a), k.index(b)))
+
+
+def _left(k: Emitter, span: Ix, chains: int) -> Ix:
+    """How many terms remain when `span` of them are taken `chains` at a time: blocks of k end at any place."""
+    if not span.terms:
+        return Ix(span.const % chains)
+    return Ix(0) if chains == 1 else Ix.of(k.remainder(k.index(span), chains))
 
 
 def _sum(values: list[Val]) -> Val:
