@@ -86,6 +86,35 @@ def test_going_on_comes_to_the_same_bits_and_the_same_history(tmp_path, step):
     model, history, log = run(tmp_path / "broken", resume=True)
     assert bits(model) == bits(whole[0])
     assert (history, log) == whole[1:]
+    assert len(log) == 3 * Loader((X, Y), 32).steps
+
+
+@pytest.mark.parametrize("step", [8, 20, 30])
+def test_early_stopping_before_or_after_checkpoints_goes_on_to_the_same_bits(tmp_path, step):
+    def run(folder, stop=None, resume=False, turned=False):
+        model = network()
+        every = [train.EarlyStopping(patience=4, min_delta=10.0), train.LossLog(), train.Checkpoints(folder)]
+        every = [*(every[::-1] if turned else every), *([StopAt(stop)] if stop else [])]
+        trainer = train.Trainer(model, optim.adam(0.03), callbacks=every, seed=2)
+        if resume:
+            trainer.resume(*train.latest(folder))
+        history = trainer.fit(Loader((X, Y), 32, key=2), 12, Loader((X, Y), 100, shuffle=False))
+        log = next(c for c in every if isinstance(c, train.LossLog)).losses
+        return bits(model), history["loss"], log, history.stopped
+
+    whole = run(tmp_path / "whole")
+    assert "has not improved" in whole[-1]
+    for turned in (False, True):
+        folder = tmp_path / f"broken-{turned}"
+        run(folder, step, turned=turned)
+        assert run(folder, resume=True, turned=turned) == whole
+
+
+def test_callbacks_that_keep_nothing_may_differ_others_may_not(tmp_path, capsys):
+    network().fit(X, Y, epochs=1, checkpoints=tmp_path)
+    network().fit(X, Y, epochs=2, checkpoints=tmp_path, resume=True, verbose=False, callbacks=[StopAt(99)])
+    with pytest.raises(ArgumentError, match="written with the callbacks"):
+        network().fit(X, Y, epochs=3, checkpoints=tmp_path, resume=True, verbose=False, callbacks=[train.LossLog()])
 
 
 def test_killed_at_random_instants_a_run_comes_to_the_same_bits():
@@ -109,12 +138,8 @@ def test_control_c_ends_after_a_step_and_what_was_reached_is_kept(tmp_path, caps
     again = network()
     again.fit(X, Y, epochs=5, callbacks=[train.Callback()], seed=5, verbose=False)
     resumed = network()
-    trainer = train.Trainer(
-        resumed, optim.adam(), callbacks=[train.Callback(), train.Progress(), train.Checkpoints(tmp_path)], seed=5
-    )
-    arrays, notes = train.latest(tmp_path)
-    notes["callbacks"][0]["name"] = "Callback"
-    trainer.resume(arrays, notes).fit(Loader((X, Y), 32, key=5), 5)
+    trainer = train.Trainer(resumed, optim.adam(), callbacks=[train.Checkpoints(tmp_path)], seed=5)
+    trainer.resume(*train.latest(tmp_path)).fit(Loader((X, Y), 32, key=5), 5)
     assert bits(resumed) == bits(again)
 
 

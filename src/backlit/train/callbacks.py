@@ -20,9 +20,12 @@ class Callback:
 
     Attributes:
         every: `steps` is called when a multiple of so many steps is done; None for whenever the native loop comes back.
+        last: is it called after the others, as what writes down their state must be? In the end it is called first,
+            before they change what was reached.
     """
 
     every: int | None = None
+    last: bool = False
 
     def begin(self, trainer: Trainer) -> None:
         """Before the first step, and when a training goes on."""

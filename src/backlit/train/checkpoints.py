@@ -33,6 +33,8 @@ class Checkpoints(Callback):
             `model.load`; None for none.
     """
 
+    last = True
+
     def __init__(
         self, folder: str | Path, *, every: int | None = None, keep: int = 2, monitor: str | None = "validation_loss"
     ) -> None:

@@ -65,7 +65,7 @@ class Trainer:
     ) -> None:  # fmt: skip
         self.model, self.optimizer = model, optimizer or adam()
         self.seed = as_index(seed, "seed", "Trainer")
-        self.callbacks, self.weighted = list(callbacks), weighted
+        self.callbacks, self.weighted = sorted(callbacks, key=lambda c: c.last), weighted
         self.threads = threads or default_threads()
         self.history = History()
         self.epoch = self.done = 0
@@ -198,8 +198,10 @@ class Trainer:
         return float(np.average(self._losses.numpy()[: self.done].astype(np.float64), weights=sizes)) if sizes else inf
 
     def losses(self) -> np.ndarray[Any, Any]:
-        """The loss of each step of this epoch so far."""
-        return self._losses.numpy()[: self.done].copy()
+        """The loss of each step of this epoch so far; between two epochs, of the one just done."""
+        if self._losses is None:
+            return np.zeros(0, np.float32)
+        return self._losses.numpy()[: self.done or None].copy()
 
     def _sizes(self, start: int, stop: int) -> list[int]:
         size, last = self.data.batch_size, self.data.steps - 1
@@ -216,7 +218,7 @@ class Trainer:
 
     def _call(self, when: str, *args: Any) -> None:
         step = self.epoch * self.data.steps + self.done
-        for callback in self.callbacks:
+        for callback in reversed(self.callbacks) if when == "end" else self.callbacks:
             if when != "steps" or not callback.every or step % callback.every == 0:
                 getattr(callback, when)(self, *args)
 
@@ -249,7 +251,7 @@ class Trainer:
         }  # fmt: skip
         if self.done:
             arrays |= {"losses": self._losses, **dict(leaves_with_paths(self._sums, "sums"))}
-        for i, callback in enumerate(self.callbacks):
+        for i, callback in enumerate(self._remembering()):
             kept = dict(callback.state())
             arrays |= {f"callbacks.{i}.{name}": x for name, x in kept.pop("arrays", {}).items()}
             notes["callbacks"].append({"name": type(callback).__name__, **kept})
@@ -276,17 +278,21 @@ class Trainer:
         if self.done:
             self._losses = Tensor(arrays["losses"])
             self._sums = _filled(self._blank, arrays, "sums")
-        names = [type(c).__name__ for c in self.callbacks]
+        names = [type(c).__name__ for c in self._remembering()]
         if names != [c["name"] for c in notes["callbacks"]]:
             raise ArgumentError(
                 f"resume: the checkpoint was written with the callbacks {[c['name'] for c in notes['callbacks']]}, "
                 f"this training has {names}; give the same ones."
             )
-        for i, (callback, kept) in enumerate(zip(self.callbacks, notes["callbacks"], strict=True)):
+        for i, (callback, kept) in enumerate(zip(self._remembering(), notes["callbacks"], strict=True)):
             own = f"callbacks.{i}."
             kept = {**kept, "arrays": {k.removeprefix(own): x for k, x in arrays.items() if k.startswith(own)}}
             callback.restore(kept)
         self._resumed = None
+
+    def _remembering(self) -> list[Callback]:
+        """The callbacks that keep something in checkpoints; others may come and go."""
+        return [c for c in self.callbacks if type(c).state is not Callback.state]
 
     def _about_data(self) -> dict[str, Any]:
         return {"samples": self.data.size, "batch size": self.data.batch_size, "steps": self.data.steps}
