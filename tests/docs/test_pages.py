@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
 CELL = re.compile(r"^```\{code-cell\} python\n(?::[^\n]*\n)*(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-#: These run the examples and the trainer, which have tests of their own.
-ELSEWHERE = {"gallery.md", "training.md"}
+#: These run the examples, which have tests of their own.
+ELSEWHERE = {"gallery.md"}
 
 
 def cells(page: Path) -> list[str]:
