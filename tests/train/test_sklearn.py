@@ -22,8 +22,17 @@ from backlit.base.errors import ArgumentError
 from backlit.sklearn import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
 
 
-def network(outputs):
-    return nn.Sequential(nn.Dense(8, "relu"), nn.Dense(outputs))
+class Network:
+    """A function with a name that is the same in every process, for the names of tests."""
+
+    def __call__(self, outputs):
+        return nn.Sequential(nn.Dense(8, "relu"), nn.Dense(outputs))
+
+    def __repr__(self):
+        return "network"
+
+
+network = Network()
 
 
 #: A weight of 2 is a sample twice in the loss of a batch; but which samples make a batch does not depend on weights.
