@@ -14,7 +14,7 @@ import pytest
 
 import backlit as bl
 from backlit import nn, optim, train
-from backlit.base.errors import ArgumentError, DataError, ShapeError
+from backlit.base.errors import ArgumentError, DataError, DtypeError, ShapeError
 from backlit.data import Loader
 from backlit.nn import losses
 
@@ -276,11 +276,48 @@ def test_a_loss_that_explodes_leaves_the_model_as_it_was():
         (lambda m: m.fit(X, Y, callbacks=[train.EarlyStopping()]), ArgumentError, "Give validation data"),
         (lambda m: m.fit(X, Y, optimizer=optim.adam(), lr=0.1), ArgumentError, "lr is for an optimizer given by name"),
         (lambda m: m.fit(X[:, :3], Y), ShapeError, "do not fit"),
+        (lambda m: m.fit(X, np.where(X[:, 0] > 2, -1, Y)), ArgumentError, "is -1; expected a class from 0 to 1"),
+        (lambda m: m.fit(X, Y, validation=(X, Y + 7)), ArgumentError, "validation: the target of sample 0 is [78]"),
+        (lambda m: m.evaluate(X, np.where(X[:, 0] > 1, 2, Y)), ArgumentError, "evaluate: the target of sample"),
+        (lambda m: m.fit(X, np.where(X[:, :2] > 1, np.nan, 0)), ArgumentError, "is nan; expected a finite number"),
+        (lambda m: m.fit(X, Y[:, None]), ArgumentError, r"no last axis: y\[..., 0\]"),
+        (lambda m: m.fit(X, Y * 1.0), ArgumentError, r"integers: y.astype\(int\)"),
+        (lambda m: m.fit(X, np.array(["cat", "dog"])[Y]), DtypeError, "words that name classes become numbers"),
+        (lambda m: m.fit([X, X[:, :2]], Y), ShapeError, "are a tuple of arrays"),
+        (lambda m: m.fit(X, Y, validation=(X[:0], Y[:0])), ArgumentError, "validation: there is no sample"),
+        (lambda m: m.fit(X, Y, validation=1e-4), ArgumentError, "leaves one part empty"),
+        (lambda m: m.fit(X, Y, optimizer=optim.adam), ArgumentError, "made by a call"),
+        (lambda m: m.fit(X, Y, optimizer=optim.lbfgs()), ArgumentError, "see backlit.minimize"),
+        (lambda m: m.fit(X, Y, callbacks=[train.LossLog]), ArgumentError, "expected objects of classes made from"),
+        (lambda m: m.fit(np.where(X > 2, np.nan, X), Y), train.DivergedError, "NaN in the samples of this step"),
     ],
 )  # fmt: skip
 def test_errors_teach(call, error, text):
     with pytest.raises(error, match=text):
         call(network().build((5,)))
+
+
+@pytest.mark.parametrize("y", [X[:, 0], Y, Y > 0], ids=["numbers", "classes", "yes and no"])
+def test_flat_targets_beside_one_output_are_a_column(y):
+    rows = []
+    for targets in (y, y[:, None]):
+        model = nn.Sequential(nn.Dense(4, "tanh"), nn.Dense(1))
+        history = model.fit(X, targets, epochs=2, validation=(X, targets), metrics=["mse"], verbose=False)
+        rows.append([row[k] for row in history for k in ("loss", "mse", "validation_loss")])
+        rows[-1].append(model.evaluate(X, targets)["loss"])
+    assert rows[0] == rows[1]
+    with pytest.raises(ArgumentError, match=r"give the targets as a column, y\[..., None\]"):
+        model.fit(X, y, loss=lambda out, y: bl.mean((out - y) ** 2), verbose=False)
+
+
+def test_true_and_false_are_classes():
+    said, numbered = (network().fit(X, y, epochs=1, verbose=False)[0] for y in (Y == 1, Y))
+    assert said["loss"] == numbered["loss"]
+
+
+def test_validation_needs_no_weights():
+    history = network().fit(X, Y, weights=X[:, 0] ** 2, validation=(X, Y), callbacks=train.LossLog(), verbose=False)
+    assert np.isfinite(history[-1]["validation_loss"])
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
@@ -289,5 +326,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         network().fit(X, Y, epochs=2, batch_size=16, checkpoints=tmp_path, resume=True, verbose=False)
     with pytest.raises(ArgumentError, match=r"holds nothing at state.params.1.weight|another model or optimizer"):
         nn.Sequential(nn.Dense(3), nn.Dense(2)).fit(X, Y, epochs=2, checkpoints=tmp_path, resume=True, verbose=False)
+    with pytest.raises(ArgumentError, match=r"holds state.optimizer.slots.*, which is not here"):
+        network().fit(X, Y, epochs=2, checkpoints=tmp_path, resume=True, verbose=False, optimizer="sgd", lr=0.1)
     with pytest.raises(DataError, match="there is no checkpoint"):
         train.latest(tmp_path / "nothing")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..base.config import config, no_grad
-from ..base.errors import ArgumentError, shown
+from ..base.errors import ArgumentError, DtypeError, ShapeError, shown
 from ..data import Dataset, Loader, Part, split
 from ..graph.tensor import Tensor
 from ..modes.compile import Compiled, compile
@@ -36,7 +36,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 def fit(
     model: Layer, x: Any, y: Any = None, *, epochs: int = 1, batch_size: int = 32, validation: Any = None,
     optimizer: Optimizer | str = "adam", lr: Any = None, loss: str | Loss = "auto",
-    metrics: Sequence[str | Metric] | None = None, weights: Any = None, callbacks: Sequence[Callback] = (),
+    metrics: Sequence[str | Metric] | None = None, weights: Any = None, callbacks: Sequence[Callback] | Callback = (),
     shuffle: bool = True, seed: int = 0, checkpoints: str | Path | None = None, run: str | Path | None = None,
     resume: bool = False, verbose: bool = True, threads: int | None = None,
 ) -> History:  # fmt: skip
@@ -80,7 +80,7 @@ def fit(
         optimizer = optimizer_of(optimizer, lr)
     elif lr is not None:
         raise ArgumentError("fit: lr is for an optimizer given by name; give this one its rate when it is made.")
-    every = [*callbacks]
+    every = [callbacks] if isinstance(callbacks, Callback) else [*callbacks]
     if verbose:
         every.append(Progress())
     folder = None if run is None else RunFolder(run)
@@ -115,6 +115,7 @@ def evaluate(
     """The mean loss and the metrics of a model on data, as `fit` takes them."""
     data = x if isinstance(x, Loader) else Loader(_arrays(x, y), batch_size, shuffle=False)
     goal = goal_of(model, data.read(data.rows(0)[:1]), loss, metrics)
+    goal.check(data, "evaluate")
     return Evaluation(model, goal, threads)(model.values(), data)
 
 
@@ -152,7 +153,12 @@ def loaders(
             f"validation: expected (x, y), a Part, a Loader or a share such as 0.1, got {shown(validation)}."
         )
     given = (validation,) if isinstance(validation, Part) else validation
-    return training, Loader((*_arrays(*given[:2]), *given[2:]), 256, shuffle=False)
+    arrays = _arrays(*given[:2])
+    if not len(arrays[-1]):
+        raise ArgumentError("validation: there is no sample in it; give some, or leave validation out.")
+    if weights is not None:
+        arrays = (*arrays, *(given[2:] or [np.ones(len(arrays[-1]), config.get().default_dtype)]))
+    return training, Loader(arrays, 256, shuffle=False)
 
 
 def optimizer_of(name: str, lr: Any = None, **options: Any) -> Optimizer:
@@ -182,7 +188,17 @@ def _inputs(x: Any) -> tuple[Any, ...]:
 
 def _numbers(x: Any) -> Any:
     """Arrays as they are, but float64 in the dtype of the parameters."""
-    array = np.asanyarray(x)
+    try:
+        array = np.asanyarray(x)
+    except ValueError:
+        raise ShapeError(
+            "samples of several shapes make no array; several inputs of one model are a tuple of arrays, (x1, x2)."
+        ) from None
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(
+            f"expected numbers, got an array of {array.dtype} such as {shown(array.flat[0] if array.size else '')}; "
+            "words that name classes become numbers with classes, y = np.unique(y, return_inverse=True)."
+        )
     return array.astype(config.get().default_dtype) if array.dtype == np.float64 else array
 
 
@@ -192,4 +208,6 @@ def _cut(y: Any, share: float, seed: int) -> tuple[Any, Any]:
         raise ArgumentError(f"validation: a share must lie between 0 and 1, got {share}.")
     classes = y if y.dtype.kind in "iub" and y.ndim == 1 else np.zeros(len(y), np.int64)
     kept, taken = split(classes, [1 - share, share], seed)
+    if not (len(kept) and len(taken)):
+        raise ArgumentError(f"validation: a share of {share} of {len(y)} sample(s) leaves one part empty.")
     return kept, taken

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..base.config import no_grad
-from ..base.errors import ArgumentError, BacklitError
+from ..base.errors import ArgumentError, BacklitError, shown
 from ..base.shapes import as_index
-from ..base.trees import leaves_with_paths, rebuild, tree_map
+from ..base.trees import leaves, leaves_with_paths, rebuild, tree_map
 from ..data import Loader
 from ..graph.tensor import Tensor
 from ..modes.interrupts import Interrupts
@@ -63,6 +63,16 @@ class Trainer:
         metrics: Sequence[str | Metric] | None = None, seed: int = 0, callbacks: Sequence[Callback] = (),
         weighted: bool = False, threads: int | None = None,
     ) -> None:  # fmt: skip
+        if optimizer is not None and not isinstance(optimizer, Optimizer):
+            raise ArgumentError(
+                f"optimizer: expected one of backlit.optim, made by a call, such as optim.adam(1e-3), got "
+                f"{shown(optimizer)}. optim.lbfgs fits whole functions, not batches: see backlit.minimize."
+            )
+        if wrong := [c for c in callbacks if not isinstance(c, Callback)]:
+            raise ArgumentError(
+                f"callbacks: expected objects of classes made from train.Callback, such as train.EarlyStopping(), got "
+                f"{shown(wrong[0])}."
+            )
         self.model, self.optimizer = model, optimizer or adam()
         self.seed = as_index(seed, "seed", "Trainer")
         self.callbacks, self.weighted = sorted(callbacks, key=lambda c: c.last), weighted
@@ -86,6 +96,9 @@ class Trainer:
         """
         self.epochs, self.data = as_index(epochs, "epochs", "fit"), data
         self._prepare(data)
+        self.goal.check(data, "fit")
+        if validation is not None:
+            self.goal.check(validation, "validation")
         evaluation = None if validation is None else Evaluation(self.model, self.goal, self.threads)
         self.history.stopped = ""
         interrupts = Interrupts()
@@ -169,10 +182,16 @@ class Trainer:
         if not np.isfinite(losses).all():
             bad = self.done + int(np.argmin(np.isfinite(losses)))
             self.state = None  # what came after that step is worth nothing
+            rows = block.order[bad - block.first]
+            poor = not all(np.isfinite(x[rows]).all() for x in leaves(block.data))
             raise DivergedError(
-                f"epoch {self.epoch + 1}, step {bad + 1}: the loss is {losses[bad - self.done]}; a smaller "
-                "learning rate, "
-                "clipped gradients (optim.clip_by_global_norm) or standardised inputs may help."
+                f"epoch {self.epoch + 1}, step {bad + 1}: the loss is {losses[bad - self.done]}; "
+                + (
+                    "there are infinite numbers or NaN in the samples of this step: mend or drop them (np.isfinite)."
+                    if poor
+                    else "a smaller learning rate, clipped gradients (optim.clip_by_global_norm) or standardised "
+                    "inputs may help."
+                )
             )
         self.done = stop
 
@@ -272,6 +291,11 @@ class Trainer:
                     f"has {found}; "
                     "to the same bits it goes on with the same data and batches only."
                 )
+        known = {path for path, _ in leaves_with_paths(self.state, "state")}
+        if other := [path for path in arrays if path.startswith("state.") and path not in known]:
+            raise ArgumentError(
+                f"resume: the checkpoint holds {other[0]}, which is not here: another model or optimizer."
+            )
         self.state = _filled(self.state, arrays, "state")
         self.epoch, self.done = notes["epoch"], notes["done"]
         self.history = History(notes["history"])
