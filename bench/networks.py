@@ -1,15 +1,15 @@
-"""W14, W15, W8nn: what layers and the trainer cost: epochs of MNIST by `Trainer.fit`, and W8 by `nn.LSTM`."""
+"""W14, W15, W8nn, W9nn: what layers and the trainer cost: epochs of MNIST by `Trainer.fit`, W8 and W9 by layers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from .dense import Epoch, examples
 from .epochs import Epochs
 from .images import LeNet
-from .sequences import Lstm
+from .sequences import Gpt, Lstm
 from .workload import THREADS, Contender
 
 MNIST = 60_000
@@ -162,3 +162,35 @@ class LstmLayers(Lstm):
         values = dict(zip(model.parameters(), params, strict=True))
         out, _ = model.apply(values, bl.permute_dims(x, (1, 0, 2)), training=True)
         return nn.losses.mse(out, y)
+
+
+class GptLayers(Gpt):
+    """W9 with `nn.TransformerEncoder`."""
+
+    key = "W9nn"
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.title = "the same by nn.TransformerEncoder"
+
+    def loss_backlit(self, params: Any, x: Any, y: Any) -> Any:
+        import backlit as bl
+        from backlit import nn
+
+        n = self.width
+        model = nn.Sequential(
+            nn.Embedding(self.vocabulary, n), nn.LearnedPositions(self.length),
+            nn.TransformerEncoder(
+                self.layers, self.heads, causal=True, norm_first=True, dropout=0.0,
+                activation=partial(bl.gelu, approximate="tanh"),
+            ),
+            nn.Dense(self.vocabulary),
+        ).build((self.length,), dtype="int64")  # fmt: skip
+        flat = [*params[:2]]
+        for s1, t1, wa, ba, wo, bo, s2, t2, w1, b1, w2, b2 in self.blocks(params):
+            for part in (slice(i * n, (i + 1) * n) for i in range(3)):  # query, key, value
+                flat += [wa[:, part], ba[part]]
+            flat += [wo, bo, s1, t1, w1, b1, w2, b2, s2, t2]
+        values = dict(zip(model.parameters(), [*flat, *params[-4:]], strict=True))
+        out, _ = model.apply(values, x, training=True)
+        return nn.losses.cross_entropy(out, y)

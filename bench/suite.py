@@ -6,7 +6,7 @@ from .dense import Dense, Epoch, Forward
 from .elementwise import Chain
 from .images import LeNet, Vgg
 from .limits import Product, Triad
-from .networks import FittedDense, FittedLeNet, LstmLayers
+from .networks import FittedDense, FittedLeNet, GptLayers, LstmLayers
 from .scalars import Himmelblau, Neuron, NeuronLoop, Xor
 from .sequences import Gpt, Lstm
 from .workload import Workload
@@ -36,6 +36,7 @@ def workloads() -> list[Workload]:
         Lstm(),
         LstmLayers(),
         Gpt(),
+        GptLayers(),
         Chain(),
         Forward("W13", _MNIST, 4e-6),
         FittedDense(),
@@ -60,6 +61,7 @@ def small() -> list[Workload]:
         Lstm(3, 4, 5, 2),
         LstmLayers(3, 4, 5, 2),
         Gpt(8, 2, 1, 4, 2, 11),
+        GptLayers(8, 2, 1, 4, 2, 11),
         Chain(1009),
         Forward("W13", (20, 8, 4)),
         FittedDense((20, 8, 4), 6, 20),
