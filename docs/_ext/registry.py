@@ -27,9 +27,12 @@ MODULES = {
     "backlit.testing": "Testing derivatives",
     "backlit.nn": "Layers",
     "backlit.nn.initialisers": "First values of weights",
+    "backlit.nn.losses": "Losses",
+    "backlit.nn.metrics": "Metrics",
     "backlit.optim": "Optimizers",
     "backlit.data": "Data",
     "backlit.train": "Training",
+    "backlit.sklearn": "Estimators for scikit-learn",
     "backlit.base.errors": "Errors",
 }
 SETTINGS = ("no_grad", "enable_grad", "settings")

@@ -27,6 +27,7 @@ from .activations import (
 from .attention import MultiHeadAttention
 from .branches import Concat, Residual
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .ctc import ctc
 from .dense import Dense
 from .dropout import ChannelDropout, Dropout
 from .embedding import Embedding
@@ -127,6 +128,7 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "ctc",
     "initialisers",
     "losses",
     "metrics",

@@ -24,6 +24,11 @@ from ..ops.movement import astype, expand_dims, reshape, squeeze
 from ..ops.reduce import sum as sum_
 from ..ops.softmax import log_softmax
 
+__all__ = [
+    "LOSSES", "binary_cross_entropy", "cosine", "cross_entropy", "hinge", "huber", "kl_divergence", "mae", "mse", "nll",
+    "smooth_l1",
+]  # fmt: skip
+
 
 def averaged(losses: Any, weights: Any, reduction: str, name: str, count: Any = None) -> Any:
     """Losses one by one, brought together; the one place where weights are looked at.

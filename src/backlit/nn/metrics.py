@@ -23,6 +23,10 @@ from ..ops.movement import astype, expand_dims, reshape
 from ..ops.reduce import argmax
 from ..ops.reduce import sum as sum_
 
+__all__ = [
+    "METRICS", "Metric", "accuracy", "confusion_matrix", "f1", "mae", "mse", "precision", "r2", "recall", "top_k",
+]  # fmt: skip
+
 Array = np.ndarray[Any, Any]
 
 
