@@ -81,9 +81,10 @@ def by_tensorflow(layers, x):
 def fit(layers, x, steps, rate=0.1):
     """Gradient descent; the loss at every step."""
     optimizer, slope, losses = bl.optim.sgd(rate), bl.value_and_grad(loss), []
+    state = optimizer.init(layers)
     for _ in range(steps):
         value, gradients = slope(layers, x)
-        layers, _ = optimizer.update(layers, gradients, ())
+        layers, state = optimizer.update(layers, gradients, state)
         losses.append(value.item())
     return layers, losses
 
