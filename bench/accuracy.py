@@ -177,13 +177,13 @@ def fill(model: Any, values: Sequence[Any]) -> None:
 
 
 def text(name: str, steps: int) -> Part:
-    """A network of `backlit.train.networks` that predicts the next character, with Adam at 0.002, batches of 64."""
+    """A network of `backlit.train.networks` that predicts the next character; Adam, batches of 64."""
     from backlit import data, optim
     from backlit.train import Trainer
     from backlit.train.networks import network
 
     found = data.load("tiny-shakespeare", download=False)
-    size, rate = 64, 2e-3
+    size, rate = 64, {"lstm": 2e-3, "transformer": 1e-3}[name]
 
     def loader(seed: int) -> Any:
         """One epoch holds all steps, so that both take the same batches."""
@@ -231,7 +231,7 @@ def text(name: str, steps: int) -> Part:
             total = sum(float(cross_entropy(model(a).flatten(0, 1), b.flatten())) * len(a) for a, b in pairs)
         return total / len(x_valid), seconds
 
-    title = f"Tiny Shakespeare, {name}, {steps:,} steps of 64 windows of 64 characters, Adam"
+    title = f"Tiny Shakespeare, {name}, {steps:,} steps of 64 windows of 64 characters, Adam at {rate:g}"
     return Part(title, "loss in validation", None, {"Backlit": ours, "torch eager": theirs})
 
 
