@@ -39,5 +39,7 @@ html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
 default_role = "code"
+# Two classes are named Optimizer; an annotation leads to the first, that of backlit.optim.
+suppress_warnings = ["ref.python"]
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
