@@ -60,6 +60,7 @@ _higher.PLACES.update(
     save_values="backlit.train.files.save_values",
     load_values="backlit.train.files.load_values",
     curves="backlit.show.training.curves",
+    rate_curve="backlit.show.training.rate_curve",
 )
 
 

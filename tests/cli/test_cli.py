@@ -273,6 +273,19 @@ def test_a_table_is_learned_from_its_path(tmp_path, capsys, monkeypatch):
     assert "row 1, column 'colour': expected a number" in capsys.readouterr().err
 
 
+def test_regression_learns_in_the_unit_of_its_targets(tmp_path, capsys):
+    assert main(["train", "--data", "diabetes", "--epochs", "30", "--out", str(tmp_path)]) == 0
+    (run,) = tmp_path.iterdir()
+    spread = float(np.var(pytest.importorskip("sklearn.datasets").load_diabetes().target))
+    tested = json.loads((run / "test.json").read_text())["loss"]
+    assert tested < 0.75 * spread
+    capsys.readouterr()
+    assert main(["evaluate", str(run)]) == 0
+    assert f"loss {tested:.4f}" in capsys.readouterr().out
+    assert main(["predict", str(run)]) == 1
+    assert "is for regression of samples of shape (10,)" in capsys.readouterr().err
+
+
 def test_summary(capsys):
     assert main(["summary", "cnn", "--batch", "3"]) == 0
     assert re.search(r"Conv2d\(16, 3.*\(3, 16, 8, 8\)", capsys.readouterr().out)

@@ -51,11 +51,14 @@ def run(options: argparse.Namespace) -> int:
             raise ArgumentError(f"{options.folder}: the network goes on with texts: give --text.")
         print(_written(model, form, options.text, options.length, options.temperature, options.seed))
         return 0
-    if not options.images:
-        raise ArgumentError(f"{options.folder}: the network classifies pictures: name one or more files.")
     shape = form.train.x.shape[1:]
     if form.task != "classification" or len(shape) != 2:
-        raise ArgumentError(f"{options.folder}: its inputs have shape {shape}, which is no grey picture.")
+        raise ArgumentError(
+            f"{options.folder}: the network is for {form.task} of samples of shape {shape}, no grey pictures: "
+            "load it in Python and call model.predict, or measure it with backlit evaluate."
+        )
+    if not options.images:
+        raise ArgumentError(f"{options.folder}: the network classifies pictures: name one or more files.")
     high = 16 if form.name == "digits" else 255
     images = np.stack([read(path, shape) * high for path in options.images])
     scores = predict(model, images.astype(form.train.x.dtype))

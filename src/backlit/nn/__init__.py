@@ -50,7 +50,7 @@ from .positions import LearnedPositions, SinusoidalPositions, rotary
 from .recurrent import GRU, LSTM, RNN, Recurrent
 from .sequential import Sequential
 from .shaping import Flatten, Reshape
-from .standardize import Standardize
+from .standardize import Standardize, Unstandardize
 from .transformer import (
     FeedForward,
     TransformerDecoder,
@@ -128,6 +128,7 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "Unstandardize",
     "ctc",
     "initialisers",
     "losses",

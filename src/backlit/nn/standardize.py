@@ -1,4 +1,4 @@
-"""`Standardize`: inputs brought to mean 0 and variance 1 by constants that are part of the model."""
+"""`Standardize`, inputs brought to mean 0 and variance 1 by constants of the model; `Unstandardize`, outputs back."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ class Standardize(Layer):
 
     def forward(self, x: Any) -> Any:
         return (astype(x, self.mean.dtype) - self.buffer("mean")) / self.buffer("scale")
+
+
+class Unstandardize(Standardize):
+    """`x * scale + mean`, as the last layer of a network that predicts numbers: what comes before it works with numbers
+    of the size of 1, and what comes out is in the unit of the targets that `of` was given.
+
+    >>> import numpy as np
+    >>> from backlit import nn
+    >>> prices = np.array([[100.0], [300.0]])
+    >>> nn.Unstandardize.of(prices, axis=0)(np.array([[0.0], [1.0]], "float32")).tolist()
+    [[200.0], [300.0]]
+    """
+
+    def forward(self, x: Any) -> Any:
+        return astype(x, self.mean.dtype) * self.buffer("scale") + self.buffer("mean")

@@ -39,6 +39,16 @@ def curves(path: str | Path, history: Sequence[Mapping[str, Any]], title: str) -
         grid[0][0].legend()
 
 
+def rate_curve(path: str | Path, found: Any) -> None:
+    """Loss against learning rate, of a `train.RateCurve`, and the rate that it suggests."""
+    low, start = found.losses.min(), found.losses[0]
+    with style.picture(path, f"Try a learning rate of {found.suggestion:.1e}", size=(7.5, 4.2)) as (_, axes):
+        axes.plot(found.rates, found.losses)
+        axes.axvline(found.suggestion, color=style.ORANGE, linestyle="--")
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        axes.set(ylim=(low - 0.1 * (start - low), start + 0.5 * (start - low)) if start > low else None)
+
+
 def compared(path: str | Path, runs: Mapping[str, Sequence[Mapping[str, Any]]], column: str, title: str) -> None:
     """One figure of several runs by epoch, overlaid."""
     with style.picture(path, title, size=(7.5, 4.2)) as (_, axes):

@@ -8,11 +8,13 @@ from .fitting import evaluate, fit, predict
 from .history import History
 from .logs import CSVLog, JSONLog, TensorBoard
 from .progress import Progress
+from .rates import RateCurve, find_learning_rate
 from .run_folder import RunFolder
 from .trainer import DivergedError, Trainer
 
 __all__ = [
     "CSVLog", "Callback", "Checkpoints", "DivergedError", "EarlyStopping", "Evaluation", "History", "JSONLog",
-    "LossLog", "Progress", "ReduceOnPlateau", "RunFolder", "TensorBoard", "Trainer", "evaluate", "fit", "latest",
-    "load_arrays", "load_values", "predict", "save_arrays", "save_values", "write_whole", "written",
+    "LossLog", "Progress", "RateCurve", "ReduceOnPlateau", "RunFolder", "TensorBoard", "Trainer", "evaluate",
+    "find_learning_rate", "fit", "latest", "load_arrays", "load_values", "predict", "save_arrays", "save_values",
+    "write_whole", "written",
 ]  # fmt: skip

@@ -24,12 +24,16 @@ from ..nn import (
     Sequential,
     Standardize,
     TransformerEncoder,
+    Unstandardize,
 )
 
 
-def outputs_of(data: Dataset) -> int:
-    """How many numbers a network for these data puts out: a score for each class, or the targets."""
-    return len(data.classes) or (data.train.y.shape[1] if data.train.y.ndim > 1 else 1)
+def outputs(data: Dataset) -> list[Layer]:
+    """The last layers of a network for these data: a score for each class, or the targets in their unit."""
+    if data.classes:
+        return [Dense(len(data.classes))]
+    y = data.train.y.reshape(len(data.train.y), -1)
+    return [Dense(y.shape[1]), Unstandardize.of(y, axis=0)]
 
 
 def mlp(data: Dataset) -> Layer:
@@ -37,7 +41,7 @@ def mlp(data: Dataset) -> Layer:
     pixels = data.train.x.ndim > 2
     return Sequential(
         Standardize.of(data.train.x, axis=None if pixels else 0), Flatten(), Dense(128, "relu", init="he_normal"),
-        Dense(outputs_of(data)),
+        *outputs(data),
     )  # fmt: skip
 
 
@@ -50,7 +54,7 @@ def cnn(data: Dataset) -> Layer:
     return Sequential(
         Standardize.of(data.train.x), Reshape(*((1, *shape) if len(shape) == 2 else shape)),
         conv(16), MaxPool2d(2), conv(32), MaxPool2d(2), Flatten(), Dense(128, "relu", init="he_normal"),
-        Dense(outputs_of(data)),
+        *outputs(data),
     )  # fmt: skip
 
 
