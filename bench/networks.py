@@ -119,7 +119,7 @@ class FittedDense(Fitted, Epoch):
 class FittedLeNet(Fitted, LeNet):
     """The small convolutional network of W6, with Adam."""
 
-    tolerance = 1e-3
+    tolerance = 2e-3  # rounding grows over the steps of an epoch: torch and jax differ by 3e-4
     optimizer = "adam"
     scanned = False
     slow = frozenset({"torch.compile", "TensorFlow XLA"})
