@@ -60,6 +60,7 @@ from . import nn as nn
 from . import optim as optim
 from . import data as data
 from . import train as train
+from . import sklearn as sklearn
 from .array_api import linalg as linalg
 from .array_api import fft as fft
 from .array_api import random as random
