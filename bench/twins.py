@@ -54,18 +54,18 @@ def _transformer(model: Any, params: dict[str, Any]) -> Any:
                 width, encoder.heads, 4 * width, encoder.blocks[0].dropout, "gelu", batch_first=True, norm_first=True
             )
             self.blocks = nn.TransformerEncoder(block, encoder.layers, nn.LayerNorm(width), enable_nested_tensor=False)
-            self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, count)
+            self.out = nn.Linear(width, count)
             self.hidden = nn.Transformer.generate_square_subsequent_mask(length)
 
         def forward(self, x: Any) -> Any:
             h = self.embed(x) + self.places.weight
-            return self.out(self.norm(self.blocks(h, mask=self.hidden, is_causal=True)))
+            return self.out(self.blocks(h, mask=self.hidden, is_causal=True))
 
     values = {
         "embed.weight": params["0.weight"], "places.weight": params["1.weight"],
-        "out.weight": params["4.weight"].T, "out.bias": params["4.bias"],
+        "out.weight": params["3.weight"].T, "out.bias": params["3.bias"],
     }  # fmt: skip
-    norms = {"2.norm.": "blocks.norm.", "3.": "norm."}
+    norms = {"2.norm.": "blocks.norm."}
     for i in range(encoder.layers):
         ours, theirs = f"2.blocks.{i}.", f"blocks.layers.{i}."
         parts = [f"{ours}attention.{part}." for part in ("query", "key", "value")]

@@ -17,7 +17,6 @@ from ..nn import (
     Embedding,
     Flatten,
     Layer,
-    LayerNorm,
     LearnedPositions,
     MaxPool2d,
     Reshape,
@@ -70,8 +69,7 @@ def transformer(data: Dataset) -> Layer:
     return Sequential(
         Embedding(len(data.classes), 128, init="normal"),
         LearnedPositions(data.train.x.shape[1]),
-        TransformerEncoder(4, 4, causal=True, norm_first=True, activation="gelu"),
-        LayerNorm(),
+        TransformerEncoder(4, 4, causal=True, norm_first=True, activation="gelu", dropout=0.0),
         Dense(len(data.classes)),
     )
 
