@@ -264,6 +264,7 @@ def test_a_loss_that_explodes_leaves_the_model_as_it_was():
     ("call", "error", "text"),
     [
         (lambda m: m.fit(X), ArgumentError, "targets are missing"),
+        (lambda m: m.fit(X, Y, epochs=-1), ArgumentError, "epochs must be 0 or more, got -1"),
         (lambda m: m.fit(X, Y[:5]), ShapeError, "whose first axis"),
         (lambda m: m.fit(X, X, verbose=False), ArgumentError, "no loss suits outputs of shape"),
         (lambda m: m.fit(X, Y, loss="cross_entrpy"), ArgumentError, "Did you mean 'cross_entropy'"),
@@ -318,6 +319,28 @@ def test_true_and_false_are_classes():
 def test_validation_needs_no_weights():
     history = network().fit(X, Y, weights=X[:, 0] ** 2, validation=(X, Y), callbacks=train.LossLog(), verbose=False)
     assert np.isfinite(history[-1]["validation_loss"])
+
+
+def test_callbacks_forget_an_earlier_training():
+    callbacks = [
+        train.EarlyStopping("loss", patience=2, min_delta=10), train.LossLog(),
+        train.ReduceOnPlateau("loss", patience=0, threshold=10.0, threshold_mode="abs"),
+    ]  # fmt: skip
+    rows = []
+    for _ in range(2):
+        model = network()
+        make = optim.rate_scaled(optim.adam())
+        history = model.fit(X, Y, epochs=9, optimizer=make, callbacks=callbacks, seed=len(rows), verbose=False)
+        rows.append((len(history), len(callbacks[1].losses), history["lr"], bits(model)))
+    assert rows[0][:3] == rows[1][:3]
+    assert rows[0][3] != rows[1][3]
+
+
+def test_a_new_training_does_not_mix_its_checkpoints_with_old_ones(tmp_path):
+    network().fit(X, Y, epochs=2, checkpoints=tmp_path, verbose=False)
+    with pytest.raises(ArgumentError, match=r"checkpoints of another training here, up to step-0000000016"):
+        network().fit(X, Y, epochs=1, checkpoints=tmp_path, verbose=False)
+    assert len(network().fit(X, Y, epochs=3, checkpoints=tmp_path, resume=True, verbose=False)) == 3
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):

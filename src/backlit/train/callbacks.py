@@ -28,7 +28,7 @@ class Callback:
     last: bool = False
 
     def begin(self, trainer: Trainer) -> None:
-        """Before the first step, and when a training goes on."""
+        """Before the first step, and when a training goes on. Where `trainer.fresh`, forget an earlier training."""
 
     def steps(self, trainer: Trainer) -> None:
         """Some steps were done."""
@@ -62,9 +62,16 @@ class EarlyStopping(Callback):
         self, monitor: str = "validation_loss", patience: int = 5, min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
         self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
+        self._forget()
+
+    def _forget(self) -> None:
         self.best: float | None = None
         self.waited = 0
         self._values: dict[str, Any] = {}
+
+    def begin(self, trainer: Trainer) -> None:
+        if trainer.fresh:
+            self._forget()
 
     def epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         value = monitored(row, self.monitor)
@@ -101,6 +108,10 @@ class ReduceOnPlateau(Callback):
         self._rule: Plateau = plateau(mode="min" if falls(monitor) else "max", **options)
         self._now = self._rule.init()
 
+    def begin(self, trainer: Trainer) -> None:
+        if trainer.fresh:
+            self._now = self._rule.init()
+
     def epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         self._now = self._rule.update(monitored(row, self.monitor), self._now)
         trainer.set_optimizer_state(with_scale(trainer.running_state.optimizer, self._now.scale))
@@ -117,6 +128,10 @@ class LossLog(Callback):
 
     def __init__(self) -> None:
         self.losses: list[float] = []
+
+    def begin(self, trainer: Trainer) -> None:
+        if trainer.fresh:
+            self.losses = []
 
     def epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         self.losses += trainer.losses().tolist()

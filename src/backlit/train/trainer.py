@@ -95,6 +95,8 @@ class Trainer:
             DivergedError: the loss became infinite or NaN; the model is as it was before, the checkpoints are there.
         """
         self.epochs, self.data = as_index(epochs, "epochs", "fit"), data
+        if self.epochs < 0:
+            raise ArgumentError(f"fit: epochs must be 0 or more, got {self.epochs}.")
         self._prepare(data)
         self.goal.check(data, "fit")
         if validation is not None:
@@ -123,6 +125,11 @@ class Trainer:
         """Write the parameters and buffers reached into the model."""
         if self.state is not None:
             self.model.load_values(self.values())
+
+    @property
+    def fresh(self) -> bool:
+        """Is this training at its beginning: not one step done, and not gone on from a checkpoint?"""
+        return not (self.epoch or self.done)
 
     @property
     def running_state(self) -> State:
