@@ -136,6 +136,10 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Going on from the newest checkpoint" in done.stdout
     assert (cut / "params.safetensors").read_bytes() == (whole / "params.safetensors").read_bytes()
+    assert "Leave it out" in backlit("train", "--resume", cut, "--lr", "1").stderr
+    assert "epoch 7/7" in backlit("train", "--resume", cut, "--epochs", "7").stdout
+    assert json.loads((cut / "config.json").read_text())["settings"]["epochs"] == 7
+    (cut / "log.csv").write_text("".join((cut / "log.csv").read_text().splitlines(keepends=True)[:7]))
     assert [row.split(",")[:6] for row in (cut / "log.csv").read_text().splitlines()] == [
         row.split(",")[:6] for row in (whole / "log.csv").read_text().splitlines()
     ]

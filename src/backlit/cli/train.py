@@ -21,6 +21,12 @@ from .datasets import dataset
 from .run_report import report
 from .settings import optimizer, settings
 
+#: Settings that have an option of their own.
+OPTIONS = {
+    "data": "data", "data.target": "target", "model": "model", "epochs": "epochs", "batch_size": "batch_size",
+    "optim.name": "optimizer", "optim.lr": "lr", "seed": "seed",
+}  # fmt: skip
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -55,20 +61,8 @@ def run(options: argparse.Namespace) -> int:
     require("safetensors", "train")
     if sys.stdout.isatty():
         require("rich", "train")
-    folder = None
-    if options.resume is not None:
-        folder = RunFolder(options.resume)
-        found = folder.config["settings"]
-    else:
-        given = {
-            "data": options.data, "data.target": options.target, "model": options.model, "epochs": options.epochs,
-            "batch_size": options.batch_size, "optim.name": options.optimizer, "optim.lr": options.lr,
-            "seed": options.seed,
-        }  # fmt: skip
-        found = settings(options.config, options.set, given)
-        if ".py:" in found["model"]:
-            file, _, name = found["model"].rpartition(":")
-            found["model"] = f"{Path(file).resolve()}:{name}"
+    folder = None if options.resume is None else RunFolder(options.resume)
+    found = _new_settings(options) if folder is None else _settings_of(folder, options)
     data = dataset(found)
     if folder is not None:
         _same_data(folder, data)
@@ -104,6 +98,31 @@ def run(options: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
+def _new_settings(options: argparse.Namespace) -> dict[str, Any]:
+    given = {name: getattr(options, option) for name, option in OPTIONS.items()}
+    found = settings(options.config, options.set, given)
+    if ".py:" in found["model"]:
+        file, _, name = found["model"].rpartition(":")
+        found["model"] = f"{Path(file).resolve()}:{name}"
+    return found
+
+
+def _settings_of(folder: RunFolder, options: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a run that is to go on. It may go on for longer; with others it would be another run."""
+    found = folder.config["settings"]
+    others = [name for name, option in OPTIONS.items() if name != "epochs" and getattr(options, option) is not None]
+    if others or options.config or options.set:
+        what = ", ".join([*others, *["--config"] * bool(options.config), *["--set"] * bool(options.set)])
+        raise ArgumentError(
+            f"--resume goes on with the settings in {folder.path}; only --epochs can be given besides, for more of "
+            f"them, not {what}. Leave it out, or begin a new run without --resume."
+        )
+    if options.epochs is not None:
+        folder.change({"epochs": options.epochs})
+        found = folder.config["settings"]
+    return found
+
+
 def loaders(data: Dataset, found: dict[str, Any]) -> tuple[Loader, Loader]:
     """The loaders of the training and of the validation part."""
     parts = [tuple(map(_plain, (part.x, part.y))) for part in (data.train, data.validation)]
@@ -114,10 +133,7 @@ def loaders(data: Dataset, found: dict[str, Any]) -> tuple[Loader, Loader]:
 
 
 def _plain(x: Any) -> Any:
-    """Targets of few bits as int64, which losses and metrics compute with; regression targets as a column."""
-    if x.dtype.kind == "f":
-        return x.astype(np.float32).reshape(len(x), -1) if x.ndim == 1 else x.astype(np.float32)
-    return x
+    return x.astype(np.float32) if x.dtype == np.float64 else x
 
 
 def _same_data(folder: RunFolder, data: Dataset) -> None:

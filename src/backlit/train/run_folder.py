@@ -96,6 +96,12 @@ class RunFolder:
             raise DataError(f"{path}: expected an object with the settings of a run.")
         return found
 
+    def change(self, settings: dict[str, Any]) -> None:
+        """Write other settings into `config.json`."""
+        config = self.config
+        config["settings"] |= settings
+        write_whole(self.path / CONFIG, json.dumps(config, indent=2) + "\n")
+
     def resume(self, trainer: Trainer) -> bool:
         """Let a trainer go on from the newest checkpoint; False where there is none yet."""
         if not written(self.path / CHECKPOINTS):
