@@ -5,7 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from backlit import nn
+from backlit.data import Loader
+from backlit.train.fitting import loaders
 
 PROGRAM = """
 import resource, sys
@@ -39,3 +44,18 @@ def test_data_larger_than_memory_train(tmp_path):
         [sys.executable, "-c", PROGRAM, str(tmp_path / "large")], capture_output=True, text=True, check=False
     )
     assert run.stdout.splitlines() == ["does not fit", "512 True"], run.stderr
+
+
+def test_float64_stays_on_disk_and_trains_as_float32(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(90, 4)), rng.integers(0, 2, 90)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    losses = []
+    for given in ((x, y), (mapped, y), (Loader((x, y), 32),)):
+        model = nn.Sequential(nn.Dense(6), nn.BatchNorm(), nn.Dense(2))
+        losses.append(model.fit(*given, epochs=2, batch_size=32, verbose=False)["loss"])
+        assert model.predict(mapped).dtype == np.float32
+        assert model.evaluate(mapped, y) == model.evaluate(x, y)
+    assert losses[0] == losses[1] == losses[2]
+    assert loaders(mapped, y, None, 32, None)[0].resident is None

@@ -50,8 +50,8 @@ class Checkpoints(Callback):
             self.best = None
             if found := written(self.folder):
                 raise ArgumentError(
-                    f"{self.folder}: there are checkpoints of another training here, up to {found[-1].name}. Go on with "
-                    "it (resume=True), remove them, or name another folder."
+                    f"{self.folder}: there are checkpoints of another training here, up to {found[-1].name}. Go on "
+                    "with it (resume=True), remove them, or name another folder."
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in self.folder.glob(".*.safetensors.*"):  # of a process that was killed while it wrote

@@ -21,7 +21,7 @@ from ..optim import Optimizer, adadelta, adafactor, adagrad, adam, adamw, lion, 
 from .callbacks import Callback
 from .checkpoints import Checkpoints, latest, written
 from .evaluating import Evaluation
-from .goals import Loss, goal_of
+from .goals import Loss, as_parameters, goal_of
 from .history import History
 from .progress import Progress
 from .run_folder import CHECKPOINTS, RunFolder
@@ -122,7 +122,7 @@ def evaluate(
 def predict(model: Layer, x: Any, *, batch_size: int = 256, threads: int | None = None) -> np.ndarray[Any, Any]:
     """The outputs of a model for all samples of `x`, computed batch by batch by a native plan."""
     data = Loader(_inputs(x), batch_size, shuffle=False)
-    run: Compiled = compile(lambda values, *given: model.apply(values, *given)[0], threads=threads)
+    run: Compiled = compile(lambda values, *given: model.apply(values, *map(as_parameters, given))[0], threads=threads)
     values = {path: Tensor(v.numpy()) for path, v in model.values().items()}
     with no_grad():
         return np.concatenate([run(values, *batch).numpy() for batch in data.batches()])
@@ -187,7 +187,7 @@ def _inputs(x: Any) -> tuple[Any, ...]:
 
 
 def _numbers(x: Any) -> Any:
-    """Arrays as they are, but float64 in the dtype of the parameters."""
+    """Arrays as they are, but float64 in the dtype of the parameters; what lies on disk stays there."""
     try:
         array = np.asanyarray(x)
     except ValueError:
@@ -199,7 +199,9 @@ def _numbers(x: Any) -> Any:
             f"expected numbers, got an array of {array.dtype} such as {shown(array.flat[0] if array.size else '')}; "
             "words that name classes become numbers with classes, y = np.unique(y, return_inverse=True)."
         )
-    return array.astype(config.get().default_dtype) if array.dtype == np.float64 else array
+    if array.dtype != np.float64 or isinstance(array, np.memmap):
+        return array
+    return array.astype(config.get().default_dtype)
 
 
 def _cut(y: Any, share: float, seed: int) -> tuple[Any, Any]:

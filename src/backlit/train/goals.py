@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.config import no_grad
+from ..base.config import config, no_grad
 from ..base.dtypes import FLOAT
 from ..base.errors import ArgumentError
 from ..data import Loader
@@ -47,7 +47,7 @@ class Goal(NamedTuple):
     def opened(self, batch: Sequence[Any]) -> tuple[Sequence[Any], Any, dict[str, Any]]:
         """A batch (inputs, targets, weights) as inputs, targets and what the loss is given besides."""
         *inputs, y = batch[:-1] if self.weighted else batch
-        return inputs, _targets(y, self.column), {"weights": batch[-1]} if self.weighted else {}
+        return [*map(as_parameters, inputs)], _targets(y, self.column), {"weights": batch[-1]} if self.weighted else {}
 
     def check(self, data: Loader, what: str) -> None:
         """Look once at all targets: a plan cannot stop at a bad one, it would go on with NaN.
@@ -85,6 +85,7 @@ def goal_of(
             f"a batch must hold inputs and targets{' and weights' * weighted}; there is {len(batch)} array in it."
         )
     inputs, y = (batch[:-2], batch[-2]) if weighted else (batch[:-1], batch[-1])
+    inputs = [*map(as_parameters, inputs)]
     if unmade(model):
         model.build(*inputs, key=seed)
     with no_grad():
@@ -111,6 +112,11 @@ def goal_of(
     if tuple(value.shape):
         raise ArgumentError(f"the loss {name} must return one number, got shape {tuple(value.shape)}; take its mean.")
     return Goal(function, name, found, blank, weighted, column, classes)
+
+
+def as_parameters(x: Any) -> Any:
+    """Inputs as models take them: float64 in the dtype that parameters have; others as they are."""
+    return astype(x, config.get().default_dtype) if x.dtype == np.float64 else x
 
 
 def _targets(y: Any, column: bool) -> Any:
