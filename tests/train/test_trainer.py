@@ -180,6 +180,17 @@ def test_the_rate_falls_on_a_plateau_without_a_new_trace():
     np.testing.assert_allclose(history["lr"], [0.1, 0.1, 0.05, 0.025])
 
 
+def test_a_second_fit_takes_the_plans_of_the_first():
+    trainer = train.Trainer(network(), seed=1)
+    for epochs in (1, 2, 3):
+        trainer.fit(Loader((X, Y), 32, key=1), epochs)
+    assert trainer._loop.traces == 2  # for whole batches, and for the smaller one
+    whole = train.Trainer(network(), seed=1)
+    whole.fit(Loader((X, Y), 32, key=1), 3)
+    assert bits(trainer.model) == bits(whole.model)
+    trainer.fit(Loader((X.astype(np.float16), Y), 32, key=1), 4)  # other data, other plans
+
+
 def test_weights_count_samples():
     twice = np.concatenate([X, X[:50]]), np.concatenate([Y, Y[:50]])
     models = [nn.Sequential(nn.Dense(4, "tanh"), nn.Dense(2)).build((5,)) for _ in range(2)]

@@ -84,6 +84,7 @@ class Trainer:
         self._losses: Any = None
         self._sums: dict[str, Any] = {}
         self._resumed: Mapping[str, Any] | None = None
+        self._form: Any = None
 
     def fit(self, data: Loader, epochs: int, validation: Loader | None = None) -> History:
         """Train until `epochs` epochs are done.
@@ -252,17 +253,19 @@ class Trainer:
 
     def _prepare(self, data: Loader) -> None:
         """Make parameters, loss and plans for these data; take up what a checkpoint holds."""
-        sample = data.read(data.rows(0)[:1], 0)
-        self.goal = goal_of(self.model, sample, *self._asked, weighted=self.weighted, seed=self.seed)
-        self._last = len(data.rows(0)) - data.batch_size * (data.steps - 1) if data.steps else 0
-        self._last = min(self._last, data.batch_size)
+        sample = data.read(np.zeros(1, np.int64), 0)
+        form = [(x.dtype, x.shape) for x in sample]
+        if self._form != (form, self.model.__tree_key__()):  # another fit on the like takes the plans that are there
+            self.goal = goal_of(self.model, sample, *self._asked, weighted=self.weighted, seed=self.seed)
+            self._loop = training_loop(self.model, self.goal, self.optimizer, self.threads)
+            self._form = form, self.model.__tree_key__()
+        self._last = min(data.size - data.batch_size * (data.steps - 1), data.batch_size)
         self._blank = self.goal.blank
         self._key = random_key(self.seed)
         params, buffers = self.model.parameters(), self.model.state()
         if self.state is None:
             params, buffers = ({k: _plain(v) for k, v in d.items()} for d in (params, buffers))
             self.state = State(params, buffers, self.optimizer.init(params), Tensor(0, np.int64))
-        self._loop = training_loop(self.model, self.goal, self.optimizer, self.threads)
         if self._resumed is not None:
             self._take_up(self._resumed)
 
