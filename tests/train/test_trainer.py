@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,19 @@ def test_several_inputs_and_regression():
     history = model.fit((X[:, :2], X[:, 2:]), target, epochs=60, lr=0.05, metrics=["r2"], verbose=False)
     assert history[-1]["r2"] > 0.999
     assert model.predict((X[:, :2], X[:, 2:])).shape == (230, 1)
+
+
+def test_the_time_of_a_training_is_accounted_for():
+    class Slow(train.Callback):
+        def epoch(self, trainer, row):
+            time.sleep(0.05)
+
+    timing = train.Timing()
+    start = time.perf_counter()
+    network().fit(X, Y, epochs=3, validation=(X, Y), callbacks=[Slow(), timing], verbose=False)
+    assert 0.15 <= timing.seconds["rest"] < sum(timing.seconds.values()) <= time.perf_counter() - start
+    assert min(timing.seconds.values()) > 0
+    assert repr(timing).startswith("Timing(steps ")
 
 
 def test_logs(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,6 +142,35 @@ class LossLog(Callback):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.losses = list(state["losses"])
+
+
+class Timing(Callback):
+    """Where the time of a training goes; print it when training is over.
+
+    Attributes:
+        seconds: by what they were spent on: "steps" (with compiling and the gathering of batches), "validation", and
+            "rest" (callbacks, checkpoints, unfinished epochs).
+    """
+
+    def __init__(self) -> None:
+        self.seconds = {"steps": 0.0, "validation": 0.0, "rest": 0.0}
+        self._begun = 0.0
+
+    def begin(self, trainer: Trainer) -> None:
+        self.seconds = dict.fromkeys(self.seconds, 0.0)
+        self._begun = perf_counter()
+
+    def epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        self.seconds["steps"] += row["seconds"]
+        self.seconds["validation"] += trainer.measuring
+
+    def end(self, trainer: Trainer) -> None:
+        known = self.seconds["steps"] + self.seconds["validation"]
+        self.seconds["rest"] = max(0.0, perf_counter() - self._begun - known)
+
+    def __repr__(self) -> str:
+        whole = sum(self.seconds.values()) or 1.0
+        return "Timing(" + ", ".join(f"{k} {v:.3g} s ({v / whole:.0%})" for k, v in self.seconds.items()) + ")"
 
 
 def monitored(row: Mapping[str, Any], column: str) -> float:

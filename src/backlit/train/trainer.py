@@ -56,6 +56,7 @@ class Trainer:
         epoch: epochs done.
         done: steps done of the epoch under way.
         history: a row for each epoch done.
+        measuring: seconds that the last epoch's validation took.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Trainer:
         self.threads = threads or default_threads()
         self.history = History()
         self.epoch = self.done = 0
+        self.measuring = 0.0
         self.state: State | None = None
         self._asked = loss, metrics
         self._losses: Any = None
@@ -212,8 +214,10 @@ class Trainer:
             "loss": self.mean_loss(),
         }
         row |= {m.name: m.value(self._sums[m.name].numpy()) for m in self.goal.metrics}
+        start = perf_counter()
         if evaluation is not None and validation is not None:
             row |= {f"validation_{k}": v for k, v in evaluation(self.values(), validation).items()}
+        self.measuring = perf_counter() - start
         row |= {"lr": self.rate, "seconds": seconds, "samples_per_second": samples / max(seconds, 1e-9)}
         self.history.append(row)
         self.epoch, self.done = self.epoch + 1, 0
