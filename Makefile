@@ -2,7 +2,8 @@
 # environment it needs, and makes it anew when pyproject.toml changes.
 #
 #   make run          train a network on scikit-learn's handwritten digits (DATA=mnist: on MNIST)
-#   make test         the whole test suite, with coverage; ONLY="tests/ops -k conv" for a part of it
+#   make test         the whole test suite (ONLY="tests/ops -k conv" for a part); with CI=true also its coverage,
+#                     which takes two thirds as long again
 #   make check        style, types, and the import law
 #   make test-peers   cross-checks against PyTorch and JAX, in an environment of their own
 #   make bench        speed beside NumPy, PyTorch, JAX, TensorFlow, ...: table, docs/benchmarks.md, build/bench.json;
@@ -25,12 +26,14 @@ DATA ?= digits
 run: $(ENV)/.train
 	$(BIN)/backlit train --data $(DATA)
 
+COVERAGE := $(if $(CI),--cov=backlit --cov-report=term:skip-covered)
+
 # One thread for BLAS: each of the two test processes has a core of its own.
 test: $(ENV)/.dev
 ifdef ONLY
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest $(ONLY)
 else
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov=backlit --cov-report=term:skip-covered
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(COVERAGE)
 endif
 
 check: $(ENV)/.dev
