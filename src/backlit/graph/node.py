@@ -37,10 +37,11 @@ class Node:
         graph: the static graph that the node belongs to, if any.
         name: a name given by the user or by the static graph.
         seal: checksums of the values saved; not set unless they are to be checked.
+        calls: for what a network returned, the calls of layers that made it; not set otherwise.
     """
 
     __slots__ = (
-        "__weakref__", "graph", "inputs", "like", "name", "op", "origin", "owner", "params", "place", "seal",
+        "__weakref__", "calls", "graph", "inputs", "like", "name", "op", "origin", "owner", "params", "place", "seal",
         "serial", "value",
     )  # fmt: skip
 

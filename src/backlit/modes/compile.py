@@ -62,6 +62,11 @@ class Compiled:
     def __repr__(self) -> str:
         return f"<compiled {self._name}, traced {self.traces} times>"
 
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The Python function itself."""
+        return self._function
+
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """The plan that a call with these arguments runs; made where it is not there yet, but not run."""
         call = taken_apart(args, kwargs, self._parameters, self._name)

@@ -55,10 +55,10 @@ def op_of(
     """The op that runs a plan on the values of all inputs of its graph; `pull` is its reverse rule, compiled."""
     moving, coming = _moving(graph.inputs), _moving(graph.outputs)
 
-    def kernel(*values: Any) -> tuple[Any, ...]:
+    def kernel(*values: Any, body: Graph) -> tuple[Any, ...]:
         return tuple(run(values))
 
-    def rule(g: Any, out: Any, /, *values: Any) -> tuple[Any, ...]:
+    def rule(g: Any, out: Any, /, *values: Any, body: Graph) -> tuple[Any, ...]:
         found = pull(list(values), [g[k] for k in coming])
         if not any(isinstance(x, Tensor) for x in (*g, *values)):
             found = [t.value for t in found]
@@ -67,7 +67,7 @@ def op_of(
 
     specs = tuple(o.spec for o in graph.outputs)
     return OpDef(
-        name, kernel, infer=lambda *_: specs, family="compiled", namespace="hidden", promotes=(), results=tuple,
+        name, kernel, infer=lambda *_, body: specs, family="compiled", namespace="hidden", promotes=(), results=tuple,
         vjp=rule, saves="values", doc=f"The compiled function {name}.",
     )  # fmt: skip
 
@@ -76,8 +76,8 @@ def recorded(op: OpDef, trace: Trace, inputs: Sequence[Tensor], origin: Any) -> 
     """The result of a call on these inputs, with a node on the tape from which the derivative goes on."""
     out: Any = ()
     if trace.graph.outputs:
-        values = [t.value for t in inputs]
-        out = record(op, inputs, values, {}, op.eval(*values), origin)
+        values, params = [t.value for t in inputs], {"body": trace.graph}  # the graph is what an explanation reads
+        out = record(op, inputs, values, params, op.eval(*values, **params), origin)
     leaves: list[Any] = []
     for end in trace.ends:
         if isinstance(end, Computed):

@@ -6,17 +6,29 @@ are not there yet, and says in which layer an error came up.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zlib import crc32
 
 from ..base.config import config
 from ..base.errors import ArgumentError
+from ..base.trees import leaves
+from ..graph.node import mark
+from ..graph.tensor import Tensor
 from ..ops.random import fold_in
 from ..ops.random import key as random_key
 from .members import layers
 
 if TYPE_CHECKING:
     from .layer import Layer
+
+
+class Called(NamedTuple):
+    """A call of a layer, as explanations find it: the nodes with serials from `start` up to `stop` are of it."""
+
+    path: str
+    layer: Layer
+    start: int
+    stop: int
 
 
 class Pass:
@@ -38,6 +50,7 @@ class Pass:
         self._drawn = 0
         self._paths = {id(layer): path for path, layer in layers(root)}
         self._failed: BaseException | None = None
+        self._calls: list[Called] = []
 
     def __enter__(self) -> Self:
         self._token = config.set(config.get()._replace(running=self))
@@ -50,7 +63,14 @@ class Pass:
         """The output of a layer of the network."""
         try:
             self._made(layer, inputs)
-            return layer.forward(*inputs, **options)
+            start = mark()
+            out = layer.forward(*inputs, **options)
+            self._calls.append(Called(self._paths.get(id(layer), ""), layer, start, mark()))
+            if layer is self.root:
+                for y in leaves(out):
+                    if isinstance(y, Tensor) and y.node is not None:
+                        y.node.calls = self._calls
+            return out
         except Exception as problem:
             if problem is not self._failed:  # the innermost layer tells
                 self._failed = problem

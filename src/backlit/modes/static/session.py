@@ -97,6 +97,19 @@ class Session:
         recipe = self._recipes.setdefault(nodes, _Recipe(nodes, self._threads))
         return recipe.plan_for(recipe.fed(self._feeds(feed_dict)))[0].graph.source
 
+    def opened(
+        self, fetches: Sequence[Tensor], feed_dict: Mapping[Any, Any] | None = None
+    ) -> tuple[Special, list[Node], list[Any]]:
+        """What `run` would compute, as a closed graph of plain ops; the placeholders and variables that are its inputs,
+        and their values. For explanations.
+        """
+        kept = self._open("opened")
+        recipe = _Recipe(tuple(self._all_fetched(list(fetches))), None)
+        fed = recipe.fed(self._feeds(feed_dict))
+        special = recipe.specialised(fed)
+        nodes = [*(n for n, _ in recipe.placeholders), *recipe.variables]
+        return special, nodes, fed + recipe.kept(kept)
+
     def close(self) -> None:
         """Let go of the values of all variables; the session cannot be used any more."""
         self._values = None
@@ -210,26 +223,35 @@ class _Recipe:
         key = (shapes, config.get().native)
         found = self.plans.get(key)
         if found is None:
-            for (node, _), shape in zip(self.placeholders, shapes, strict=True):
-                if not fits(shape, node.shape):
-                    raise ShapeError(f"Session.run: {node.label} expects shape {node.shape}, it was fed {shape}.")
-            nodes = [*(n for n, _ in self.placeholders), *self.variables]
-            special = specialise(self.fetches, nodes, [*shapes, *(n.shape for n in self.variables)])
+            special = self.specialised(values)
             plan = build(special.graph, threads=self.threads, donated={}, name="Session.run")
             found = self.plans[key] = special, plan
         return found
 
-    def run(self, feeds: dict[Node, Any], kept: dict[Node, Any]) -> list[Any]:
-        """Compute the fetches, then commit the assignments to `kept`, the values of the variables."""
-        fed = self.fed(feeds)
-        special, plan = self.plan_for(fed)
+    def specialised(self, values: Sequence[Any]) -> Special:
+        """The graph for values of these shapes."""
+        shapes = [v.shape for v in values]
+        for (node, _), shape in zip(self.placeholders, shapes, strict=True):
+            if not fits(shape, node.shape):
+                raise ShapeError(f"Session.run: {node.label} expects shape {node.shape}, it was fed {shape}.")
+        nodes = [*(n for n, _ in self.placeholders), *self.variables]
+        return specialise(self.fetches, nodes, [*shapes, *(n.shape for n in self.variables)])
+
+    def kept(self, values: Mapping[Node, Any]) -> list[Any]:
+        """The values of the variables needed, among those of all."""
         try:
-            values = fed + [kept[n] for n in self.variables]
+            return [values[n] for n in self.variables]
         except KeyError as missing:
             raise GraphError(
                 f"Session.run: {missing.args[0].label} has no value in this session yet; run "
                 "static.global_variables_initializer(), made after the last variable, or restore a Saver's file."
             ) from None
+
+    def run(self, feeds: dict[Node, Any], kept: dict[Node, Any]) -> list[Any]:
+        """Compute the fetches, then commit the assignments to `kept`, the values of the variables."""
+        fed = self.fed(feeds)
+        special, plan = self.plan_for(fed)
+        values = fed + self.kept(kept)
         outputs = plan(values)
         new: list[Any] = []
         for end in special.new:

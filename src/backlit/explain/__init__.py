@@ -1,0 +1,1 @@
+"""What a gradient can say of itself: where it came from, why it vanished, burst, died or became NaN, what mends it."""

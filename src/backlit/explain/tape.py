@@ -1,0 +1,298 @@
+"""`Tape`: a value, the flat graph behind it with the value and the cotangent of every node, and who is who in it.
+
+Everything in this layer reads a Tape. `tape_of` makes one of a Tensor that was computed, of a function and its
+arguments, of a compiled function, or of a tensor of a static graph.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from inspect import signature
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autodiff.forward import push_forward
+from ..autodiff.reverse import backpropagate, seed_for
+from ..autodiff.rules import vjp_of
+from ..base.config import enable_grad, no_grad
+from ..base.dtypes import FLOAT
+from ..base.errors import ArgumentError, GradientError
+from ..base.trees import leaves, leaves_with_paths, rebuild
+from ..graph.bind import PICK
+from ..graph.closure import as_tensor
+from ..graph.node import Node
+from ..graph.tensor import LEAF, Tensor, edge, leaf_node
+from ..graph.walk import ancestors
+from ..modes.compile import Compiled
+from ..modes.static.session import Session
+from ..nn.passes import Called
+from ..ops.creation import zeros_of
+from .flatten import Flat, flattened
+from .static_graph import flattened_static
+
+
+class Edge(NamedTuple):
+    """The use of one node by another: `source` is input number `slot` of `target`."""
+
+    source: Node
+    target: Node
+    slot: int
+
+
+class Tape:
+    """The flat graph behind one value.
+
+    Attributes:
+        output: the node of the value that is explained.
+        seed: its cotangent.
+        nodes: all nodes that the output was computed from, inputs before their users.
+        flat: how they came of the graph that was given.
+        names: names of nodes: the user's variables, the arguments of the function, the parameters of the model.
+        constants: names of the values of inputs that are no nodes, by their identity.
+    """
+
+    def __init__(
+        self, flat: Flat, seed: Any = None, names: Mapping[Node, str] | None = None,
+        constants: Mapping[int, str] | None = None, where: str = "explain",
+    ) -> None:  # fmt: skip
+        y = flat.outputs[0]
+        if y.node is None:
+            raise GradientError(
+                f"{where}: nothing is recorded for this Tensor: it was made without an input that requires grad, "
+                "inside no_grad(), or detached. Give bl.tensor(..., requires_grad=True) to what you differentiate."
+            )
+        self.flat, self.output = flat, y.node
+        self.nodes = tuple(ancestors([self.output]))
+        seed = seed_for(y, seed, where)
+        self.seed = seed.value if isinstance(seed, Tensor) else seed
+        self.constants = dict(constants or {})
+        self.names: dict[Node, str] = {}
+        for node, name in (names or {}).items():
+            image = self.image(node)
+            if image is not None:
+                self.names.setdefault(image, name)
+
+    def image(self, x: Any) -> Node | None:
+        """The node of the tape for a Tensor or node of the graph that was given; None where it is not in it."""
+        node = x._node if isinstance(x, Tensor) else x
+        found = self.flat.images.get(node, node)
+        if isinstance(found, Tensor):
+            found = found.node
+        return found if found in self._known else None
+
+    @cached_property
+    def _known(self) -> set[Node]:
+        return set(self.nodes)
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """Every use of a node by another, in the order of the users."""
+        return tuple(
+            Edge(x, node, i) for node in self.nodes for i, x in enumerate(node.inputs or ()) if isinstance(x, Node)
+        )
+
+    @cached_property
+    def users(self) -> dict[Node, list[Edge]]:
+        """The uses of each node."""
+        found: dict[Node, list[Edge]] = {n: [] for n in self.nodes}
+        for e in self.edges:
+            found[e.source].append(e)
+        return found
+
+    @cached_property
+    def cotangents(self) -> dict[Node, Any]:
+        """The derivative of the output by the value of each node, where there is a path; of a node with several outputs
+        (whose parts are nodes of their own) none.
+        """
+        wanted = {n for n in self.nodes if n.op.results is None}
+        return backpropagate({self.output: self.seed}, wanted)
+
+    def pulled(self, edge: Edge, cotangent: Any) -> Any:
+        """What comes to `edge.source` of a cotangent of `edge.target`, by this edge alone; None where nothing does.
+
+        The rule is linear in the cotangent: this is the local derivative of the edge, applied. For a user of several
+        outputs the cotangent is a tuple, with None where it is zero.
+        """
+        target = edge.target
+        inputs = target.inputs or ()
+        if target.op.stops or target.op.nondiff is not None:
+            return None
+        if target.op is PICK:
+            return tuple(cotangent if i == target.params["index"] else None for i in range(len(edge.source.like)))
+        if target.op.results is not None:
+            cotangent = tuple(
+                zeros_of(s) if part is None else part for part, s in zip(cotangent, target.like, strict=True)
+            )
+        wanted = [i == edge.slot for i in range(len(inputs))]
+        with no_grad(), np.errstate(all="ignore"):
+            return vjp_of(target, cotangent, wanted, False, guarded=target.serial <= self._guard)[edge.slot]
+
+    @cached_property
+    def _guard(self) -> int:
+        """The serial of the newest node that selects: behind it a cotangent of 0 stays 0 (see `backpropagate`)."""
+        return max((n.serial for n in self.nodes if n.op.selects), default=-1)
+
+    def tangents(self, directions: Mapping[Node, Any]) -> dict[Node, Any]:
+        """How the value of each node changes when nodes change in these directions; only nodes that do are there."""
+        seeds = {n: as_tensor(t) for n, t in directions.items()}
+        with np.errstate(all="ignore"):
+            found = push_forward(seeds, [n for n in self.nodes if n.op.results is None], record=False)
+        return {n: t.value if isinstance(t, Tensor) else t for n, t in found.items()}
+
+    # --- who is who ------------------------------------------------------------------------------
+
+    @cached_property
+    def leaves(self) -> tuple[Node, ...]:
+        """The nodes that nothing computed: parameters and arguments."""
+        return tuple(n for n in self.nodes if n.op is LEAF)
+
+    @cached_property
+    def numbers(self) -> dict[Node, int]:
+        """The numbers of the nodes that are computed, from 1 on."""
+        return {n: i for i, n in enumerate((n for n in self.nodes if n.op is not LEAF), 1)}
+
+    def name(self, node: Node) -> str:
+        """What the user calls a node; `h3` for the third value computed, where it has no name."""
+        own = self.names.get(node) or node.name
+        if own:
+            return own
+        if node.op is not LEAF:
+            return f"h{self.numbers[node]}"
+        return f"leaf {self.leaves.index(node) + 1}"
+
+    def constant_name(self, value: Any) -> str | None:
+        """What the user calls an input that is no node."""
+        return self.constants.get(id(value))
+
+    def source(self, node: Node) -> Node:
+        """The node that this one was made for, in the graph that was given or in the body of a loop."""
+        return self.flat.sources.get(node, node)
+
+    def line(self, node: Node) -> str:
+        """Where the user's code made a node, such as `train.py:12`; empty where it is not known."""
+        return self.source(node).line or node.line
+
+    @cached_property
+    def calls(self) -> tuple[Called, ...]:
+        """The calls of layers, outer ones after those within."""
+        found: dict[int, Called] = {}
+        for node in (*self.flat.sources.values(), *self.nodes):
+            for called in getattr(node, "calls", ()):
+                found.setdefault(id(called), called)
+        return tuple(found.values())
+
+    @cached_property
+    def _layers(self) -> dict[Node, tuple[Called, ...]]:
+        calls = sorted(self.calls, key=lambda c: c.start)
+        starts = [c.start for c in calls]
+        found: dict[Node, tuple[Called, ...]] = {}
+        for node in self.nodes:
+            serial = self.source(node).serial
+            around = [c for c in calls[: bisect(starts, serial)] if serial < c.stop] if calls else []
+            found[node] = tuple(around)
+        return found
+
+    def layers(self, node: Node) -> tuple[Called, ...]:
+        """The calls of layers that a node was made within, the outermost first."""
+        return self._layers[node]
+
+    def layer(self, node: Node) -> str:
+        """The path of the innermost layer that made a node; empty outside of layers."""
+        around = self._layers[node]
+        return around[-1].path if around else ""
+
+    def turn(self, node: Node) -> str:
+        """Which turn of which loop made a node, as `scan at rnn.py:5, turn 3`; empty outside of loops."""
+        found = [t for t in self.flat.turns if t.start < node.serial < t.stop]
+        return ", ".join(f"{t.loop}, turn {t.number}" for t in reversed(found))
+
+
+def tape_of(
+    y: Any, *args: Any, wrt: Sequence[Any] = (), cotangent: Any = None, feed_dict: Mapping[Any, Any] | None = None,
+    session: Session | None = None, names: Mapping[str, Any] | None = None, where: str = "explain",
+) -> Tape:  # fmt: skip
+    """The Tape of a value.
+
+    Args:
+        y: a Tensor with a graph, a tensor of a static graph (with `session` and `feed_dict`), or a function (compiled
+            or not) that is called with `args`; every floating-point leaf of these is then a node, named by its
+            argument. A function may return a tuple, whose first leaf is explained.
+        wrt: Tensors that must be found in a static graph's Tape, besides placeholders and variables.
+        cotangent: of y; 1 by default, for one element.
+        names: names for Tensors, such as the local variables of the caller.
+
+    >>> import backlit as bl
+    >>> tape = tape_of(lambda w, x: bl.tanh(w * x), 0.5, 2.0)
+    >>> [(tape.name(n), n.op.name) for n in tape.nodes]
+    [('w', 'leaf'), ('x', 'leaf'), ('h1', 'multiply'), ('h2', 'tanh')]
+    >>> {tape.name(n): round(float(g), 4) for n, g in tape.cotangents.items()}
+    {'h2': 1.0, 'h1': 0.42, 'x': 0.21, 'w': 0.8399}
+    """
+    known: dict[Node, str] = {}
+    constants: dict[int, str] = {}
+    if not isinstance(y, Tensor):
+        if not callable(y):
+            raise ArgumentError(f"{where}: expected a Tensor or a function, got {type(y).__name__}.")
+        y, known = _called(y, args, where)
+    elif args:
+        raise ArgumentError(f"{where}: arguments are for a function; the Tensor is computed already.")
+    for name, x in (names or {}).items():
+        for path, leaf in leaves_with_paths(x, name):
+            if isinstance(leaf, Tensor):
+                if leaf._node is not None:
+                    known.setdefault(leaf._node, path)
+                elif leaf.value is not None:
+                    constants.setdefault(id(leaf.value), path)
+            elif isinstance(leaf, np.ndarray):
+                constants.setdefault(id(leaf), path)
+    if y.value is None and y.node is not None:
+        if session is None:
+            raise ArgumentError(
+                f"{where}: {y.node.label} has no value. In a static graph give session= (and feed_dict=); in a "
+                "function that is being compiled, explain the function itself."
+            )
+        return Tape(flattened_static(y, wrt, session, feed_dict or {}), cotangent, known, constants, where)
+    return Tape(flattened([y]), cotangent, known, constants, where)
+
+
+def _called(function: Callable[..., Any], args: Sequence[Any], where: str) -> tuple[Tensor, dict[Node, str]]:
+    """The first leaf of what a function returns, with its arguments as nodes, and the names of these."""
+    plain = function.function if isinstance(function, Compiled) else function
+    names = _argument_names(plain, len(args))
+    known: dict[Node, str] = {}
+    new: list[Any] = []
+    for name, arg in zip(names, args, strict=True):
+        entered: list[Any] = []
+        for path, x in leaves_with_paths(arg, name):
+            entered.append(_entered(x, path, known))
+        new.append(rebuild(arg, iter(entered)))
+    with enable_grad():
+        found = leaves(plain(*new))
+    if not found or not isinstance(found[0], Tensor):
+        raise ArgumentError(f"{where}: the function must return a Tensor first, got {type(found[:1]).__name__}.")
+    return found[0], known
+
+
+def _entered(x: Any, path: str, known: dict[Node, str]) -> Any:
+    """A leaf of an argument as a Tensor with a node of its own, where it has derivatives."""
+    if isinstance(x, (str, bytes)) or callable(x) or x is None:
+        return x
+    t = as_tensor(x)
+    if t.value is None or t.dtype.char not in FLOAT:
+        return x if isinstance(x, (bool, int)) else t
+    if t.node is None:
+        t = edge(leaf_node(t.value, name=path))
+    known[t._node] = path
+    return t
+
+
+def _argument_names(function: Callable[..., Any], count: int) -> list[str]:
+    try:
+        parameters = list(signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [names[i] if i < len(names) else f"argument {i}" for i in range(count)]
