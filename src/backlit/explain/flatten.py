@@ -13,20 +13,11 @@ from ..autodiff.checkpoint import AGAIN, TRACED
 from ..base.config import enable_grad, settings
 from ..base.errors import GradientError
 from ..graph.graph import Graph
-from ..graph.node import Node, mark
+from ..graph.node import Node, Turn, mark
 from ..graph.tensor import LEAF, Tensor, edge, wrap
 from ..graph.walk import ancestors
 from ..ops.joining import stack
 from ..ops.loops import COND, SCAN, WHILE
-
-
-class Turn(NamedTuple):
-    """One turn of a loop: the nodes with serials from `start` up to `stop` are of it."""
-
-    loop: str
-    number: int
-    start: int
-    stop: int
 
 
 class Flat(NamedTuple):

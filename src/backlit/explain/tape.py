@@ -10,7 +10,7 @@ from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ..base.errors import ArgumentError, GradientError
 from ..base.trees import leaves, leaves_with_paths, rebuild
 from ..graph.bind import PICK
 from ..graph.closure import as_tensor
-from ..graph.node import Node
+from ..graph.node import Node, Turn
 from ..graph.tensor import LEAF, Tensor, edge, leaf_node
 from ..graph.walk import ancestors
 from ..modes.compile import Compiled
@@ -32,6 +32,8 @@ from ..nn.passes import Called
 from ..ops.creation import zeros_of
 from .flatten import Flat, flattened
 from .static_graph import flattened_static
+
+Span = TypeVar("Span", Called, Turn)
 
 
 class Edge(NamedTuple):
@@ -178,22 +180,27 @@ class Tape:
     @cached_property
     def calls(self) -> tuple[Called, ...]:
         """The calls of layers, outer ones after those within."""
-        found: dict[int, Called] = {}
+        return tuple(n for n in self._notes if isinstance(n, Called))
+
+    @cached_property
+    def _notes(self) -> tuple[Called | Turn, ...]:
+        found: dict[int, Called | Turn] = {}
         for node in (*self.flat.sources.values(), *self.nodes):
-            for called in getattr(node, "calls", ()):
-                found.setdefault(id(called), called)
+            for known in getattr(node, "notes", ()):
+                found.setdefault(id(known), known)
         return tuple(found.values())
 
     @cached_property
+    def turns(self) -> dict[Node, tuple[Turn, ...]]:
+        """The turns of loops that each node was made in, the outermost first; only nodes made in loops are there."""
+        own, noted = _Spans(self.flat.turns), _Spans([n for n in self._notes if isinstance(n, Turn)])
+        found = {n: (*noted.around(self.source(n).serial), *own.around(n.serial)) for n in self.nodes}
+        return {n: turns for n, turns in found.items() if turns}
+
+    @cached_property
     def _layers(self) -> dict[Node, tuple[Called, ...]]:
-        calls = sorted(self.calls, key=lambda c: c.start)
-        starts = [c.start for c in calls]
-        found: dict[Node, tuple[Called, ...]] = {}
-        for node in self.nodes:
-            serial = self.source(node).serial
-            around = [c for c in calls[: bisect(starts, serial)] if serial < c.stop] if calls else []
-            found[node] = tuple(around)
-        return found
+        spans = _Spans(self.calls)
+        return {node: spans.around(self.source(node).serial) for node in self.nodes}
 
     def layers(self, node: Node) -> tuple[Called, ...]:
         """The calls of layers that a node was made within, the outermost first."""
@@ -206,8 +213,31 @@ class Tape:
 
     def turn(self, node: Node) -> str:
         """Which turn of which loop made a node, as `scan at rnn.py:5, turn 3`; empty outside of loops."""
-        found = [t for t in self.flat.turns if t.start < node.serial < t.stop]
-        return ", ".join(f"{t.loop}, turn {t.number}" for t in reversed(found))
+        return ", ".join(f"{t.loop}, turn {t.number}" for t in self.turns.get(node, ()))
+
+
+class _Spans(Generic[Span]):
+    """Spans of serials, any two of which lie apart or one within the other."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self.spans = sorted(spans, key=lambda s: (s.start, -s.stop))
+        self.starts = [s.start for s in self.spans]
+        self.outer: list[int] = []  # for each span the place of the one around it, or -1
+        around: list[int] = []
+        for i, span in enumerate(self.spans):
+            while around and self.spans[around[-1]].stop <= span.start:
+                around.pop()
+            self.outer.append(around[-1] if around else -1)
+            around.append(i)
+
+    def around(self, serial: int) -> tuple[Span, ...]:
+        """The spans with a serial in them, the outermost first."""
+        i, found = bisect(self.starts, serial) - 1, []
+        while i >= 0:
+            if serial < self.spans[i].stop:
+                found.append(self.spans[i])
+            i = self.outer[i]
+        return tuple(reversed(found))
 
 
 def tape_of(

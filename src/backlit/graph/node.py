@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator
 from itertools import count
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .opdef import OpDef, Spec
 
@@ -37,11 +37,12 @@ class Node:
         graph: the static graph that the node belongs to, if any.
         name: a name given by the user or by the static graph.
         seal: checksums of the values saved; not set unless they are to be checked.
-        calls: for what a network returned, the calls of layers that made it; not set otherwise.
+        notes: for what a network or a loop returned, which nodes the calls of its layers (`nn.passes.Called`) and its
+            turns (`Turn`) made; not set otherwise.
     """
 
     __slots__ = (
-        "__weakref__", "calls", "graph", "inputs", "like", "name", "op", "origin", "owner", "params", "place", "seal",
+        "__weakref__", "graph", "inputs", "like", "name", "notes", "op", "origin", "owner", "params", "place", "seal",
         "serial", "value",
     )  # fmt: skip
 
@@ -123,6 +124,20 @@ def line_of(place: Place | None) -> str:
 def mark() -> int:
     """A number between the serials of the nodes made before and after this call."""
     return next(_serial)
+
+
+class Turn(NamedTuple):
+    """One turn of a loop: the nodes with serials from `start` up to `stop` are of it."""
+
+    loop: str
+    number: int
+    start: int
+    stop: int
+
+
+def note(node: Node, notes: list[Any]) -> None:
+    """Hang on a node what is known of the nodes that it was computed from."""
+    node.notes = [*getattr(node, "notes", ()), *notes]
 
 
 def caller() -> Place | None:

@@ -12,7 +12,7 @@ from zlib import crc32
 from ..base.config import config
 from ..base.errors import ArgumentError
 from ..base.trees import leaves
-from ..graph.node import mark
+from ..graph.node import mark, note
 from ..graph.tensor import Tensor
 from ..ops.random import fold_in
 from ..ops.random import key as random_key
@@ -69,7 +69,7 @@ class Pass:
             if layer is self.root:
                 for y in leaves(out):
                     if isinstance(y, Tensor) and y.node is not None:
-                        y.node.calls = self._calls
+                        note(y.node, self._calls)
             return out
         except Exception as problem:
             if problem is not self._failed:  # the innermost layer tells

@@ -16,6 +16,7 @@ from ..base.shapes import as_index
 from ..base.trees import leaves, leaves_with_paths, rebuild, same_structure, tree_map
 from ..graph.closure import as_tensor, close, spec_of
 from ..graph.defer import defer, is_static
+from ..graph.node import Turn, mark, note
 from ..graph.op import function, op
 from ..graph.opdef import Spec
 from ..graph.tensor import Tensor, edge, symbol, wrap
@@ -88,7 +89,7 @@ def while_loop(cond_fn: Function, body_fn: Function, init: Any) -> Any:
     if _static(init):
         return defer("while_loop", while_loop, (cond_fn, body_fn, init), {})
     carry = tree_map(as_tensor, init)
-    first = True
+    marks = [mark()]
     while True:
         go = _decision(cond_fn(carry), "while_loop")
         if is_static(go):
@@ -96,13 +97,14 @@ def while_loop(cond_fn: Function, body_fn: Function, init: Any) -> Any:
         if go.value is None or _symbolic(carry):
             return _traced_while(cond_fn, body_fn, init)
         if not bool(go):
-            return carry
+            return _noted(carry, "while_loop", marks)
         new = tree_map(as_tensor, body_fn(carry))
-        if first:
+        if len(marks) == 1:
             if (adopted := _adopted(init, new)) is not None:
                 return while_loop(cond_fn, body_fn, adopted)
             _same_carry(carry, new, "while_loop")
-        carry, first = new, False
+        carry = new
+        marks.append(mark())
 
 
 def _traced_while(cond_fn: Function, body_fn: Function, init: Any) -> Any:
@@ -174,7 +176,7 @@ def scan(f: Function, init: Any, xs: Any, length: int | None = None, reverse: bo
     if n == 0 or _symbolic((init, xs)):
         return _traced_scan(f, init, xs, n, reverse)
     columns = [unstack(x) for x in leaves(xs)]
-    carry, rows, tree = tree_map(as_tensor, init), [], None
+    carry, rows, tree, marks = tree_map(as_tensor, init), [], None, [mark()]
     for i in range(n - 1, -1, -1) if reverse else range(n):
         new, y = _pair(f(carry, rebuild(xs, (c[i] for c in columns))))
         new, y = tree_map(as_tensor, new), tree_map(as_tensor, y)
@@ -187,9 +189,11 @@ def scan(f: Function, init: Any, xs: Any, length: int | None = None, reverse: bo
             return _traced_scan(f, init, xs, n, reverse)
         carry = new
         rows.append(leaves(y))
+        marks.append(mark())
     if reverse:
         rows.reverse()
-    return carry, rebuild(tree, iter([stack(column) for column in zip(*rows, strict=True)]))
+    ys = rebuild(tree, iter([stack(column) for column in zip(*rows, strict=True)]))
+    return _noted((carry, ys), "scan", marks, reverse)
 
 
 def _steps(xs: Any, length: int | None) -> int:
@@ -232,6 +236,16 @@ def _traced_scan(f: Function, init: Any, xs: Any, n: int, reverse: bool) -> tupl
 
 
 # --- what they share -------------------------------------------------------------------------------
+
+
+def _noted(result: Any, loop: str, marks: list[int], reverse: bool = False) -> Any:
+    """Note on what a loop returns which nodes its turns made, for explanations; `marks` lie between the turns."""
+    n = len(marks) - 1
+    turns = [Turn(loop, n - 1 - i if reverse else i, marks[i], marks[i + 1]) for i in range(n)]
+    for t in leaves(result):
+        if isinstance(t, Tensor) and t.node is not None and t.node.serial > marks[0]:
+            note(t.node, turns)
+    return result
 
 
 def _static(tree: Any) -> bool:
