@@ -61,6 +61,7 @@ _higher.PLACES.update(
     load_values="backlit.train.files.load_values",
     curves="backlit.show.training.curves",
     rate_curve="backlit.show.training.rate_curve",
+    flow_picture="backlit.show.flow.flow_picture",
 )
 
 

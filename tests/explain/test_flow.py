@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import exp, log
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_an_orthogonal_recurrent_network_shrinks_by_its_slopes_alone() -> None:
             assert turn.causes["slope"] < 0
 
 
-def test_what_is_told_names_the_layers_the_share_and_the_slope() -> None:
+def test_what_is_told_names_the_layers_the_share_and_the_slope(tmp_path: Path) -> None:
     x = np.random.default_rng(3).normal(size=(16, 8))
     model = nn.Sequential(*[nn.Dense(8, activation="sigmoid") for _ in range(10)])
     flow = flow_of(tape_for(model, x, lambda y: bl.mean(y**2)))
@@ -80,9 +81,11 @@ def test_what_is_told_names_the_layers_the_share_and_the_slope() -> None:
     assert "9 Dense to 0 Dense shrink" in told
     assert "sigmoid: mean |f'| = 0.2" in told
     assert str(flow).splitlines()[0].startswith("layer")
+    flow.save(tmp_path / "flow.png")
+    assert (tmp_path / "flow.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_dead_layer_ends_the_signal() -> None:
+def test_a_dead_layer_ends_the_signal(tmp_path: Path) -> None:
     x = np.random.default_rng(4).normal(size=(16, 8))
     model = nn.Sequential(nn.Dense(8, activation="tanh"), nn.Dense(8, activation="relu"), nn.Dense(1))
     model(x)
@@ -91,6 +94,8 @@ def test_a_dead_layer_ends_the_signal() -> None:
     assert flow.layers[-1].path == "1"
     assert flow.layers[-1].ratio == 0
     assert any("1 Dense" in s and "nothing comes through" in s for s in flow.sentences())
+    flow.save(tmp_path / "dead.png")
+    assert (tmp_path / "dead.png").exists()
 
 
 def check_sum(flow: Flow, tape: Tape) -> None:

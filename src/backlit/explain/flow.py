@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import exp, inf, isfinite, log
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.higher import higher
 from ..graph.bind import PICK
 from ..graph.node import Node
 from ..graph.tensor import LEAF
@@ -113,6 +115,10 @@ class Flow(NamedTuple):
         layers = _stretches([part for part in self.layers if part.path != LOSS])
         found = sorted([*layers, *_stretches(self.turns)], key=lambda s: -abs(_together("", s).gain))
         return [_told(s) for s in found if abs(_together("", s).gain) >= log(least)]
+
+    def save(self, path: str | Path, by: str = "layers") -> None:
+        """Draw it into a PNG file, by layer or, for a network with loops, by "turns"."""
+        higher("flow_picture")(path, self, by)
 
     def __str__(self) -> str:
         if not self.layers:
@@ -292,7 +298,7 @@ def _stretches(parts: Sequence[LayerFlow]) -> Iterator[list[LayerFlow]]:
 def _told(parts: Sequence[LayerFlow]) -> str:
     whole = _together("", parts)
     shrinks = whole.gain < 0
-    who = _title(parts[0]) if len(parts) == 1 else f"{_title(parts[0])} to {_title(parts[-1])}"
+    who = _title(parts[0]) if len(parts) == 1 else _span(_title(parts[0]), _title(parts[-1]))
     verb = ("shrink" if shrinks else "enlarge") + ("s" if len(parts) == 1 else "")
     if whole.gain == -inf:
         return f"{who} end{'s' if len(parts) == 1 else ''} the gradient: nothing comes through."
@@ -307,6 +313,13 @@ def _told(parts: Sequence[LayerFlow]) -> str:
     against = sum(whole.causes.values()) - total
     undone = f"; others act against it, ×{_exp(against):.3g}" if abs(against) > 0.1 * abs(total) else ""
     return f"{who} {verb} the gradient {_exp(abs(whole.gain)):.3g} times: {'; '.join(shares)}{undone}."
+
+
+def _span(first: str, last: str) -> str:
+    """'scan, turns 19 to 0' for two turns of one loop."""
+    loop, _, number = first.rpartition(", turn ")
+    other, _, end = last.rpartition(", turn ")
+    return f"{loop}, turns {number} to {end}" if loop and loop == other else f"{first} to {last}"
 
 
 def _telling(causes: dict[str, float]) -> list[tuple[str, float]]:
