@@ -14,6 +14,8 @@ from backlit import nn
 from backlit.explain.flow import LOSS, Flow, flow_of
 from backlit.explain.tape import Tape, tape_of
 
+from .random_graphs import RandomGraph
+
 
 def tape_for(model: nn.Layer, x: Any, loss: Any) -> Tape:
     with bl.settings(default_dtype=bl.float64):
@@ -111,4 +113,11 @@ def test_the_factors_of_a_graph_without_layers_add_up() -> None:
 
     rng = np.random.default_rng(5)
     tape = tape_of(f, rng.normal(size=(3, 4)), rng.normal(size=(4, 6)), rng.normal(size=(3, 3)))
+    check_sum(flow_of(tape, to=tape.leaves), tape)
+
+
+@pytest.mark.parametrize(("seed", "nodes", "scalars"), [(0, 40, False), (1, 300, True), (2, 2000, False)])
+def test_the_factors_of_random_graphs_add_up(seed: int, nodes: int, scalars: bool) -> None:
+    graph = RandomGraph(seed, nodes, scalars=scalars)
+    tape = tape_of(graph, *graph.inputs)
     check_sum(flow_of(tape, to=tape.leaves), tape)
