@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -194,6 +195,28 @@ def test_layouts_within_a_plan():
         x = (rng.normal(size=(33, 47)) * 3).astype(dtype)
         taken = function if dtype[0] == "f" else lambda x: [f(x) for n, f in LAYOUTS.items() if n not in ARITHMETIC]
         check(taken, [x], dtype, ulps=8)
+
+
+MAKERS: dict[str, Callable[..., Any]] = {
+    "elementwise": lambda x, w: bl.tanh(x),
+    "product": lambda x, w: x @ w,
+    "convolution": lambda x, w: bl.reshape(bl.conv2d(x[:, None, None, :], w[:8, None, None, :3]), (48, -1)),
+}
+TWICE: dict[str, Callable[..., Any]] = {
+    "concat": lambda a: bl.concat([a, a], axis=1),
+    "around another": lambda a: bl.concat([a, a + 1, a], axis=1),
+    "stack": lambda a: bl.stack([a, a], axis=0),
+    "one transposed": lambda a: bl.stack([a[:4, :4], a[:4, :4].mT], axis=0),
+}
+
+
+@pytest.mark.parametrize("join", TWICE)
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_value_that_stands_twice_in_an_array(name: str, join: str) -> None:
+    rng = np.random.default_rng(8)
+    x, w = (rng.normal(size=shape).astype("f4") for shape in ((48, 16), (16, 32)))
+    with in_memory():
+        check(lambda x, w: TWICE[join](MAKERS[name](x, w)), [x, w], name, ulps=256)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

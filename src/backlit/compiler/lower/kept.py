@@ -47,10 +47,8 @@ class Kept:
     def settle(self) -> None:
         """Decide where values go, once every node has its last place; drop what nobody needs."""
         for node, inputs in self.direct.items():
-            seen: set[Node] = set()
             for x, place in zip(node.inputs or (), places(node, self.storage.views[node]), strict=True):
-                if isinstance(x, Node) and x in inputs and x not in seen:
-                    seen.add(x)
+                if isinstance(x, Node) and x in inputs:
                     laid = self._carried(x, place)
                     assert laid is not None
                     self.extra.setdefault(self.storage.root(x), []).append(laid)
@@ -76,9 +74,12 @@ class Kept:
     # --- straight into a larger array --------------------------------------------------------------
 
     def _written_directly(self, node: Node) -> set[Node]:
-        """The inputs of a `concat` or `stack` that can be written into its result by what computes them."""
-        pairs = zip(node.inputs or (), places(node, self.storage.views[node]), strict=True)
-        return {x for x, place in pairs if isinstance(x, Node) and self._can_write(x, place)}
+        """The inputs of a `concat` or `stack` that can be written into its result, everywhere that they stand in it, by
+        what computes them.
+        """
+        pairs = [*zip(node.inputs or (), places(node, self.storage.views[node]), strict=True)]
+        barred = {x for x, place in pairs if isinstance(x, Node) and not self._can_write(x, place)}
+        return {x for x, _ in pairs if isinstance(x, Node)} - barred
 
     def _can_write(self, x: Node, place: View) -> bool:
         source = self.storage.root(x)

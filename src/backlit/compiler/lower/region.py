@@ -272,12 +272,9 @@ class Region:
 
     def _joined(self, node: Node) -> Iterator[Kernel]:
         """Copies of those parts of a `concat` or `stack` that are not written there by whatever computes them."""
-        done: set[Node] = set()
         for x, place in zip(node.inputs or (), places(node, self.storage.views[node]), strict=True):
-            if isinstance(x, Node) and (x not in self.kept.direct[node] or x in done) and prod(place.shape):
+            if isinstance(x, Node) and x not in self.kept.direct[node] and prod(place.shape):
                 yield self.copy(x, self.view_of(x), place)
-            elif isinstance(x, Node):
-                done.add(x)
 
     def _surrounded(self, node: Node) -> Iterator[Kernel]:
         """Zeros, and the input within them."""
