@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..autodiff.checkpoint import AGAIN, TRACED
 from ..base.config import enable_grad, settings
 from ..base.errors import GradientError
@@ -58,7 +60,7 @@ def flattened(outputs: Sequence[Tensor], graph: Graph | None = None, values: Seq
         graph = Graph(leaves, [y.node if y.node is not None else y.value for y in outputs])
         values = [edge(n) for n in leaves]
     visitor = _Flattening()
-    with settings(keep_values=True), enable_grad():
+    with settings(keep_values=True), enable_grad(), np.errstate(all="ignore"):
         found = graph.replay(values, visitor)
     images = visitor.images | dict(zip(graph.inputs, values, strict=True))
     outs = tuple(t if isinstance(t, Tensor) else wrap(t) for t in found)

@@ -7,7 +7,7 @@ arguments, of a compiled function, or of a tensor of a static graph.
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -79,8 +79,8 @@ class Tape:
 
     def image(self, x: Any) -> Node | None:
         """The node of the tape for a Tensor or node of the graph that was given; None where it is not in it."""
-        node = x._node if isinstance(x, Tensor) else x
-        found = self.flat.images.get(node, node)
+        node = x.node if isinstance(x, Tensor) else x
+        found: Any = None if node is None else self.flat.images.get(node, node)
         if isinstance(found, Tensor):
             found = found.node
         return found if found in self._known else None
@@ -118,19 +118,23 @@ class Tape:
         The rule is linear in the cotangent: this is the local derivative of the edge, applied. For a user of several
         outputs the cotangent is a tuple, with None where it is zero.
         """
-        target = edge.target
+        return self.pieces(edge.target, cotangent, (edge.slot,))[edge.slot]
+
+    def pieces(self, target: Node, cotangent: Any, slots: Collection[int]) -> Sequence[Any]:
+        """`pulled` along several edges to one user at once: a list by slot, with None where nothing comes."""
         inputs = target.inputs or ()
         if target.op.stops or target.op.nondiff is not None:
-            return None
+            return [None] * len(inputs)
         if target.op is PICK:
-            return tuple(cotangent if i == target.params["index"] else None for i in range(len(edge.source.like)))
+            source = inputs[0]
+            return [tuple(cotangent if i == target.params["index"] else None for i in range(len(source.like)))]
         if target.op.results is not None:
             cotangent = tuple(
                 zeros_of(s) if part is None else part for part, s in zip(cotangent, target.like, strict=True)
             )
-        wanted = [i == edge.slot for i in range(len(inputs))]
+        wanted = [i in slots and isinstance(x, Node) and _moves(x) for i, x in enumerate(inputs)]
         with no_grad(), np.errstate(all="ignore"):
-            return vjp_of(target, cotangent, wanted, False, guarded=target.serial <= self._guard)[edge.slot]
+            return vjp_of(target, cotangent, wanted, False, guarded=target.serial <= self._guard)
 
     @cached_property
     def _guard(self) -> int:
@@ -214,6 +218,11 @@ class Tape:
     def turn(self, node: Node) -> str:
         """Which turn of which loop made a node, as `scan at rnn.py:5, turn 3`; empty outside of loops."""
         return ", ".join(f"{t.loop}, turn {t.number}" for t in self.turns.get(node, ()))
+
+
+def _moves(node: Node) -> bool:
+    """Has a node a derivative: is it floating-point, or several outputs of which some may be?"""
+    return node.op.results is not None or node.dtype.char in FLOAT
 
 
 class _Spans(Generic[Span]):
