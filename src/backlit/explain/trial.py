@@ -1,0 +1,190 @@
+"""`tried`: does a mend help? The original and the mended experiment run side by side, and figures say what it did."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base.errors import BacklitError
+from .changes import rate_times
+from .running import Run, Runner, best_rate
+from .verdict import Experiment, Mend, Verdict
+
+#: A mend helps if it takes off at least this share of the loss that is left without it,
+LESS = 0.1
+#: or adds this much to the share that is right (or explained).
+MORE = 0.05
+#: What changes the size of signals and gradients may want another learning rate: it is looked for, after
+RATE_TOO = frozenset(
+    {
+        "vanishing gradient", "exploding gradient", "dead units", "saturated activations", "bad initial scale",
+        "unnormalised input", "loss not decreasing", "constant output", "numerical problem", "class collapse",
+    }
+)  # fmt: skip
+#: and taken if it brings the loss down to this share.
+MUCH = 0.5
+
+
+class Outcome(NamedTuple):
+    """What the best mend of a verdict did.
+
+    Attributes:
+        mend: the mend; None where none could be tried.
+        before, after: figures of the original and of the mended training after the same number of steps: `loss start`,
+            `loss end` (of the samples trained on), `quality` (the share that is right, or R²) and, where there are
+            validation data, `validation loss`.
+        helped: is the mended training better?
+        sentence: what it did, in one sentence with figures.
+        others: the same of the mends that did less.
+    """
+
+    mend: Mend | None
+    before: dict[str, float]
+    after: dict[str, float]
+    helped: bool
+    sentence: str
+    others: tuple[str, ...] = ()
+
+
+class _Tried(NamedTuple):
+    mend: Mend
+    runner: Runner
+    run: Run
+    same: bool  # is the loss measured as before?
+    helped: bool
+
+
+def tried(
+    verdict: Verdict, experiment: Experiment, steps: int = 200, *, before: Run | None = None, most: int = 8
+) -> Outcome:
+    """Run the mends of a verdict beside the original, from the same values, on the same batches; tell of the best.
+
+    Args:
+        steps: of training, for each.
+        before: the original's run, where there is one already.
+        most: so many mends are tried, the first ones.
+
+    Everything that is random follows from the experiment's seed, so two calls say the same.
+    """
+    if before is None:
+        before = Runner(experiment)(steps, stops=_stops(experiment, steps))
+    over = verdict.fault == "over-fitting"
+    found: list[_Tried] = []
+    failed: list[str] = []
+    for mend in verdict.mends[:most]:
+        try:
+            changed = mend.apply(experiment)
+            runner = Runner(changed)
+            run = runner(steps, stops=_stops(changed, steps))
+        except BacklitError as problem:
+            failed.append(f"not tried: {mend.what} ({str(problem).splitlines()[0]})")
+            continue
+        same = changed.loss is experiment.loss and changed.data[-1] is experiment.data[-1]
+        found.append(_Tried(mend, runner, run, same, _helps(before, run, same, over)))
+    if not found:
+        sentence = failed[0] if failed else "not tried: nothing that can be changed on a copy of this model mends it"
+        return Outcome(None, _figures(before), {}, False, sentence, tuple(failed[1:]))
+    best = found[0]
+    for other in found[1:]:
+        if _better(other, best, over):
+            best = other
+    if verdict.fault in RATE_TOO:
+        best = _with_its_rate(best, before, steps)
+    rest = (_sentence(t, before, steps, over) for t in found if t is not best)
+    return Outcome(
+        best.mend, _figures(before), _figures(best.run), best.helped, _sentence(best, before, steps, over),
+        (*rest, *failed),
+    )  # fmt: skip
+
+
+def _with_its_rate(found: _Tried, before: Run, steps: int) -> _Tried:
+    """The same mend with the learning rate that suits it, where that makes much of a difference."""
+    factor, _ = best_rate(found.runner)
+    run = found.runner(steps, factor, _stops(found.runner.experiment, steps))
+    if not _left(run, False) < MUCH * _left(found.run, False):
+        return found
+
+    def apply(experiment: Experiment) -> Experiment:
+        changed = found.mend.apply(experiment)
+        return changed._replace(optimizer=rate_times(changed.optimizer, factor))
+
+    word = f"{'raise' if factor > 1 else 'lower'} the learning rate {max(factor, 1 / factor):.3g} times"
+    mend = Mend(f"{found.mend.what}; {word}", apply)
+    return _Tried(mend, found.runner, run, found.same, _helps(before, run, found.same, False))
+
+
+def _stops(experiment: Experiment, steps: int) -> list[int]:
+    """Where validation is looked at: eight times, if there are data for it."""
+    return [steps * k // 8 for k in range(1, 8)] if experiment.validation is not None else []
+
+
+def _figures(run: Run) -> dict[str, float]:
+    found = {"loss start": run.start, "loss end": run.end, "quality": run.quality}
+    if run.curve:
+        found["validation loss"] = run.validation
+    return found
+
+
+def _left(run: Run, over: bool) -> float:
+    """The loss that counts: what is left after the steps; infinite where training broke."""
+    value = run.validation if over and run.curve else run.end
+    return value if run.finite and np.isfinite(value) else np.inf
+
+
+def _helps(before: Run, after: Run, same: bool, over: bool) -> bool:
+    then, now = _left(before, over), _left(after, over)
+    if not np.isfinite(now):
+        return False
+    if not np.isfinite(then):
+        return True
+    if same and now <= then - LESS * max(abs(then), 1e-12):
+        return True
+    gained = after.quality - before.quality
+    if np.isnan(before.quality) and np.isfinite(after.quality):
+        gained = after.quality
+    return bool(gained >= MORE) and (not same or now < then)
+
+
+def _better(a: _Tried, b: _Tried, over: bool) -> bool:
+    """Did `a` do more? What helps before what does not; by the loss where both measure the same, else by quality."""
+    if a.helped != b.helped:
+        return a.helped
+    if a.same and b.same:
+        return _left(a.run, over) < _left(b.run, over)
+    mine, other = (-np.inf if np.isnan(t.run.quality) else t.run.quality for t in (a, b))
+    if abs(mine - other) > 0.01:
+        return mine > other
+    return a.same and not b.same
+
+
+def _sentence(t: _Tried, before: Run, steps: int, over: bool) -> str:
+    told = f"{t.mend.what}: "
+    if over and t.run.curve and before.curve:
+        return told + (
+            f"in {steps} steps the validation loss goes to {_number(t.run.validation)} (before: "
+            f"{_number(before.validation)}), the training loss to {_number(t.run.end)} (before: {_number(before.end)})"
+        )
+    if not t.run.finite:
+        return told + f"training breaks at step {_broken(t.run)} ({_course(before)} before)"
+    told += f"in {steps} steps the loss goes {_course(t.run)} (before: {_course(before)}"
+    if not t.same and np.isfinite(t.run.quality):
+        rather = "share right" if 0 <= t.run.quality <= 1 else "R²"
+        return f"{told}, by the other loss), the {rather} to {t.run.quality:.2f} (before: {_number(before.quality)})"
+    return told + ")"
+
+
+def _course(run: Run) -> str:
+    if not run.finite:
+        return f"from {_number(run.start)} to no finite number at step {_broken(run)}"
+    return f"from {_number(run.start)} to {_number(run.end)}"
+
+
+def _broken(run: Run) -> int:
+    """The step, counted from 1, whose loss was no finite number."""
+    finite = np.isfinite(run.losses)
+    return len(finite) if finite.all() else int(np.argmin(finite)) + 1
+
+
+def _number(x: float) -> str:
+    return "nothing" if np.isnan(x) else f"{x:.3g}"
