@@ -49,7 +49,7 @@ _LAZY = {
 }
 
 #: Functions that are loaded when they are first asked for, and where they live.
-_LAZY_FUNCTIONS = {"compile": ".modes.compile", "minimize": ".optim.minimize"}
+_LAZY_FUNCTIONS = {"compile": ".modes.compile", "minimize": ".optim.minimize", "draw": ".show.graph.drawing"}
 
 #: What `nn.Layer` asks the layers above for.
 _higher.PLACES.update(
@@ -61,6 +61,7 @@ _higher.PLACES.update(
     load_values="backlit.train.files.load_values",
     curves="backlit.show.training.curves",
     rate_curve="backlit.show.training.rate_curve",
+    draw="backlit.show.graph.drawing.draw",
     flow_picture="backlit.show.flow.flow_picture",
 )
 

@@ -41,7 +41,7 @@ def test_a_script_gives_the_last_value_that_was_differentiated(script: Path) -> 
 def test_what_cannot_be_looked_at_says_why(script: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such script"):
         subject("nowhere.py")
-    with pytest.raises(bl.ArgumentError, match="no variable 'los'. Did you mean 'loss'"):
+    with pytest.raises(bl.ArgumentError, match=r"no variable 'los'\. Did you mean 'loss'"):
         subject(f"{script}:los")
     with pytest.raises(bl.ArgumentError, match="is int, expected a Tensor"):
         subject(f"{script}:step")

@@ -71,3 +71,14 @@ def test_a_graph_that_was_let_go_says_so() -> None:
         tape_of(y)
     with pytest.raises(bl.GradientError, match="nothing is recorded"):
         tape_of(bl.tensor(1.0))
+
+
+def test_parameters_are_called_by_their_paths() -> None:
+    model = nn.Sequential(nn.Dense(2), nn.Dense(1, use_bias=False))
+    tape = tape_of(bl.sum(model(np.ones((3, 2), "float32"))))
+    assert [tape.name(n) for n in tape.leaves] == ["0.weight", "0.bias", "1.weight"]
+
+
+def test_a_cotangent_may_be_made_of_the_output() -> None:
+    tape = tape_of(lambda x: bl.tanh(x), np.zeros((2, 3)), cotangent=lambda y: np.ones(y.shape))
+    np.testing.assert_array_equal(tape.cotangents[tape.leaves[0]], np.ones((2, 3)))

@@ -68,7 +68,7 @@ class Tape:
             )
         self.flat, self.output = flat, y.node
         self.nodes = tuple(ancestors([self.output]))
-        seed = seed_for(y, seed, where)
+        seed = seed_for(y, seed(y) if callable(seed) else seed, where)
         self.seed = seed.value if isinstance(seed, Tensor) else seed
         self.constants = dict(constants or {})
         self.names: dict[Node, str] = {}
@@ -156,13 +156,24 @@ class Tape:
         return tuple(n for n in self.nodes if n.op is LEAF)
 
     @cached_property
+    def parameters(self) -> dict[Node, str]:
+        """The paths of the parameters of the networks that were called, by the node."""
+        roots = {id(c.layer): c.layer for c in self.calls if not c.path}
+        found: dict[Node, str] = {}
+        for root in roots.values():
+            for path, p in leaves_with_paths(root.parameters()):
+                if isinstance(p, Tensor) and p.node is not None and (image := self.image(p)) is not None:
+                    found.setdefault(image, path)
+        return found
+
+    @cached_property
     def numbers(self) -> dict[Node, int]:
         """The numbers of the nodes that are computed, from 1 on."""
         return {n: i for i, n in enumerate((n for n in self.nodes if n.op is not LEAF), 1)}
 
     def name(self, node: Node) -> str:
         """What the user calls a node; `h3` for the third value computed, where it has no name."""
-        own = self.names.get(node) or node.name
+        own = self.names.get(node) or node.name or self.parameters.get(node)
         if own:
             return own
         if node.op is not LEAF:
@@ -260,7 +271,7 @@ def tape_of(
             or not) that is called with `args`; every floating-point leaf of these is then a node, named by its
             argument. A function may return a tuple, whose first leaf is explained.
         wrt: Tensors that must be found in a static graph's Tape, besides placeholders and variables.
-        cotangent: of y; 1 by default, for one element.
+        cotangent: of y, or a function that makes it of y; 1 by default, for one element.
         names: names for Tensors, such as the local variables of the caller.
 
     >>> import backlit as bl

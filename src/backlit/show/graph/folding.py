@@ -96,7 +96,9 @@ def folded(scene: Scene, keys: Collection[str]) -> Scene:
             weights[source, target, slot] = hypot(*known) if known else nan
     edges = [SceneEdge(s, t, slot, w) for (s, t, slot), w in weights.items()]
     groups = {k: g for k, g in scene.groups.items() if not set(scene.within(k)) & set(keys)}
-    return Scene(_in_order(nodes, edges), edges, groups, seen[scene.output], scene.notes)
+    shown = [n.id for n in nodes if n.id in scene.groups]
+    told = f"{len(scene.nodes)} nodes are drawn as {len(nodes)}: {len(shown)} layers or turns are folded."
+    return Scene(_in_order(nodes, edges), edges, groups, seen[scene.output], (*scene.notes, told), shown)
 
 
 def _as_node(scene: Scene, key: str, nodes: list[SceneNode]) -> SceneNode:

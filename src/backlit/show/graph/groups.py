@@ -77,7 +77,7 @@ def _with_users(nodes: Sequence[Node], groups: dict[str, Group], group_of: dict[
     named = set(tape.names) - {n for n in tape.names if n.owner is not None} if tape is not None else set()
     for node in nodes:
         for x in node.parents:
-            if not x.inputs and x not in named:
+            if not x.inputs and x not in named and x.op.name != "placeholder":
                 chain = _chain(groups, group_of.get(node, ""))
                 known = chains.get(x)
                 chains[x] = chain if known is None else [a for a, b in zip(known, chain, strict=False) if a == b]
@@ -95,7 +95,7 @@ def _chain(groups: dict[str, Group], key: str) -> list[str]:
 
 
 def _scopes(node: Node) -> tuple[_Place, ...]:
-    """The name scopes of a node in a static graph."""
+    """The name scopes of a node of a static graph."""
     parts = (node.name or "").split("/")[:-1]
     return tuple(_Place("/".join(parts[: i + 1]), p, "/".join(parts[: i + 1]), "scope") for i, p in enumerate(parts))
 
@@ -124,7 +124,7 @@ def _places(tape: Tape) -> dict[Node, tuple[_Place, ...]]:
                 places.append(_call_place(calls.pop(0)))
             places.append(turn_places[turn])
         places += map(_call_place, calls)
-        found[node] = tuple(places)
+        found[node] = tuple(places) or _scopes(node)
     return found
 
 

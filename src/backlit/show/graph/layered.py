@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 #: Free space between boxes of a rank, between a line and its neighbours, and between ranks.
-GAP, LINE_GAP, RANK_GAP = 22.0, 12.0, 34.0
-#: How much edges want to be straight: between boxes, at the end of a long edge, along one (Gansner et al., section 4).
-STRAIGHT = (1.0, 2.0, 8.0)
+GAP, LINE_GAP, RANK_GAP = 22.0, 12.0, 32.0
+#: Beside ranks that hold nothing but places where edges come in or leave.
+PIN_GAP = 16.0
+#: How much edges want to be straight: between boxes, at the end of a long edge, along one. (Gansner et al., section 4,
+#: have 1, 2 and 8; here what follows directly is to stand straight below before long edges are.)
+STRAIGHT = (3.0, 1.5, 8.0)
 
 
 class Item(NamedTuple):
@@ -32,14 +35,18 @@ class Item(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """An edge between items by their places in the list; `out` and `into` are where it leaves and arrives, from the
-    middle of the box.
+    """An edge between items by their places in the list.
+
+    Attributes:
+        out, into: where it leaves and arrives, from the middle of the box.
+        pull: how much it wants to be straight, by others.
     """
 
     source: int
     target: int
     out: float = 0.0
     into: float = 0.0
+    pull: float = 1.0
 
 
 class Placed(NamedTuple):
@@ -111,16 +118,19 @@ def ranked(items: Sequence[Item], wires: Sequence[Wire]) -> list[int]:
     return [last if items[i].pin == "last" else r for i, r in enumerate(ranks)]
 
 
+#: The other end of a link, where it is at from the middle there and from the middle here, and how much it pulls.
+End = tuple[int, float, float, float]
+
+
 class _Net:
     """Items and, on every rank that a long wire passes, a point of it; wires that leave at one place share points."""
 
     def __init__(self, items: Sequence[Item], wires: Sequence[Wire], ranks: list[int]) -> None:
         self.items, self.wires, self.ranks = items, wires, list(ranks)
         self.widths = [i.width for i in items]
-        self.links: list[tuple[int, int, float, float]] = []  # upper, lower, out, into
         self.paths: list[list[int]] = []
         trunks: dict[tuple[int, float, int], int] = {}
-        seen: set[tuple[int, int, float, float]] = set()
+        links: dict[tuple[int, int, float, float], float] = {}  # upper, lower, out, into; how much it pulls
         for w in wires:
             path, out = [w.source], w.out
             for rank in range(ranks[w.source] + 1, ranks[w.target]):
@@ -129,21 +139,20 @@ class _Net:
                     point = trunks[w.source, w.out, rank] = len(self.widths)
                     self.widths.append(0.0)
                     self.ranks.append(rank)
-                if (link := (path[-1], point, out, 0.0)) not in seen:
-                    seen.add(link)
-                    self.links.append(link)
+                link = path[-1], point, out, 0.0
+                links[link] = max(links.get(link, 0.0), w.pull)
                 path.append(point)
                 out = 0.0
-            if (link := (path[-1], w.target, out, w.into)) not in seen:
-                seen.add(link)
-                self.links.append(link)
+            link = path[-1], w.target, out, w.into
+            links[link] = max(links.get(link, 0.0), w.pull)
             self.paths.append([*path, w.target])
         size = len(self.widths)
-        self.above: list[list[tuple[int, float, float]]] = [[] for _ in range(size)]  # other, its end, own end
-        self.below: list[list[tuple[int, float, float]]] = [[] for _ in range(size)]
-        for a, b, out, into in self.links:
-            self.below[a].append((b, into, out))
-            self.above[b].append((a, out, into))
+        self.above: list[list[End]] = [[] for _ in range(size)]
+        self.below: list[list[End]] = [[] for _ in range(size)]
+        for (a, b, out, into), pull in links.items():
+            pull *= STRAIGHT[(a >= len(items)) + (b >= len(items))]
+            self.below[a].append((b, into, out, pull))
+            self.above[b].append((a, out, into, pull))
         self.rows: list[list[int]] = [[] for _ in range(max(self.ranks, default=0) + 1)]
 
     # --- order -----------------------------------------------------------------------------------
@@ -179,12 +188,12 @@ class _Net:
                 if not seen[i]:
                     seen[i] = True
                     self.rows[self.ranks[i]].append(i)
-                    todo += [j for j, _, _ in reversed(self.above[i])]
+                    todo += [j for j, *_ in reversed(self.above[i])]
 
     def _keys(self, row: Sequence[int]) -> dict[int, tuple[int, float]]:
         return {i: (k, self.widths[i] or 1.0) for k, i in enumerate(row)}
 
-    def _by_barycentre(self, r: int, toward: list[list[tuple[int, float, float]]]) -> None:
+    def _by_barycentre(self, r: int, toward: list[list[End]]) -> None:
         row = self.rows[r]
         other = self.rows[r - 1] if toward is self.above else self.rows[r + 1]
         places = self._keys(other)
@@ -194,7 +203,7 @@ class _Net:
             ends = toward[i]
             free.append(bool(ends))
             total = 0.0
-            for j, end, own in ends:
+            for j, end, own, _ in ends:
                 place, width = places[j]
                 total += place + end / width - (own / self.widths[i] if self.widths[i] else 0.0) * 1e-3
             wanted.append(total / len(ends) if ends else float(k))
@@ -215,8 +224,8 @@ class _Net:
                 down = self._keys(self.rows[r + 1]) if r + 1 < len(self.rows) else {}
                 ends = {
                     i: (
-                        sorted(up[j][0] + end / up[j][1] for j, end, _ in self.above[i]),
-                        sorted(down[j][0] + end / down[j][1] for j, end, _ in self.below[i]),
+                        sorted(up[j][0] + end / up[j][1] for j, end, *_ in self.above[i]),
+                        sorted(down[j][0] + end / down[j][1] for j, end, *_ in self.below[i]),
                     )
                     for i in row
                 }
@@ -235,7 +244,7 @@ class _Net:
             lower = self._keys(self.rows[r + 1])
             ends: list[float] = []
             for i in self.rows[r]:  # from the left end of each box to its right
-                at = sorted((own, lower[j][0] + end / lower[j][1]) for j, end, own in self.below[i])
+                at = sorted((own, lower[j][0] + end / lower[j][1]) for j, end, own, _ in self.below[i])
                 ends += [end for _, end in at]
             passed: list[float] = []
             for end in ends:
@@ -247,18 +256,7 @@ class _Net:
 
     def spread(self) -> list[float]:
         """The x of the middle of everything."""
-        items = len(self.items)
-        weights = (
-            [
-                [(j, end - own, STRAIGHT[(i >= items) + (j >= items)]) for j, end, own in self.above[i]]
-                for i in range(len(self.widths))
-            ],
-            [
-                [(j, end - own, STRAIGHT[(i >= items) + (j >= items)]) for j, end, own in self.below[i]]
-                for i in range(len(self.widths))
-            ],
-        )
-        both = [a + b for a, b in zip(*weights, strict=True)]
+        both = [a + b for a, b in zip(self.above, self.below, strict=True)]
         steps = [self._steps(row) for row in self.rows]
         xs = [0.0] * len(self.widths)
         for row, step in zip(self.rows, steps, strict=True):
@@ -268,7 +266,7 @@ class _Net:
         downwards = range(len(self.rows))
         rounds = max(2, min(8, 100_000 // (len(self.widths) + 1)))
         for _ in range(rounds):
-            for toward, sweep in ((weights[0], downwards), (weights[1], reversed(downwards))):
+            for toward, sweep in ((self.above, downwards), (self.below, reversed(downwards))):
                 for r in sweep:
                     self._settle(self.rows[r], steps[r], toward, xs)
         for _ in range(rounds):
@@ -289,16 +287,14 @@ class _Net:
             found.append(x)
         return found
 
-    def _settle(
-        self, row: Sequence[int], steps: Sequence[float], toward: list[list[tuple[int, float, float]]], xs: list[float]
-    ) -> None:
+    def _settle(self, row: Sequence[int], steps: Sequence[float], toward: list[list[End]], xs: list[float]) -> None:
         """Put each of a row where its neighbours want it, as near as order and size allow, by least squares."""
         blocks: list[tuple[float, float, int]] = []  # mean of what is wanted, weight, how many
         for i, step in zip(row, steps, strict=True):
             total = weight = 0.0
-            for j, shift, w in toward[i]:
-                total += w * (xs[j] + shift)
-                weight += w
+            for j, end, own, pull in toward[i]:
+                total += pull * (xs[j] + end - own)
+                weight += pull
             if not weight:
                 total, weight = 1e-3 * xs[i], 1e-3
             value, count = total / weight - step, 1
@@ -324,11 +320,14 @@ class _Net:
         xs = [x - left for x in xs]
         tops: list[float] = []
         heights: list[float] = []
-        y = 0.0
+        y = gap = 0.0
         for row in self.rows:
+            if any(i < n and self.items[i].pin == "last" for i in row):
+                y -= gap - PIN_GAP
             tops.append(y)
             heights.append(max((self.items[i].height for i in row if i < n), default=0.0))
-            y += heights[-1] + RANK_GAP
+            gap = PIN_GAP if any(i < n and self.items[i].pin for i in row) else RANK_GAP
+            y += heights[-1] + gap
         mid = lambda i: tops[self.ranks[i]] + heights[self.ranks[i]] / 2
         routes: list[list[tuple[float, float]]] = []
         for wire, path in zip(self.wires, self.paths, strict=True):
@@ -344,7 +343,7 @@ class _Net:
             routes.append([*points, end])
         order = [[i for i in row if i < n] for row in self.rows]
         centres = [(xs[i], mid(i)) for i in range(n)]
-        return Placed(self.ranks[:n], order, centres, routes, right - left, max(y - RANK_GAP, 0.0), crossings)
+        return Placed(self.ranks[:n], order, centres, routes, right - left, max(y - gap, 0.0), crossings)
 
 
 def _inversions(a: Sequence[float], b: Sequence[float]) -> int:

@@ -16,6 +16,10 @@ from .scene import Scene, SceneEdge, SceneNode
 
 #: Room for the title of a group, and around what is in it.
 TITLE, PAD = 24.0, 14.0
+#: How much an edge of what hangs beside the stem wants to be straight, by the stem's own.
+ASIDE = 0.001
+#: An edge that comes from nearly above arrives straight.
+NEAR = 8.0
 
 Point = tuple[float, float]
 #: Where a piece of an edge begins or ends within a group: a node, or a group in it with the source that crosses.
@@ -105,6 +109,10 @@ class _Laying:
         for node in scene.nodes:
             self.nodes[node.group].append(node.id)
         self.pieces: dict[SceneEdge, list[tuple[str, End, End]]] = {e: self._pieces(e) for e in scene.edges}
+        self.after: dict[str, list[SceneEdge]] = {n.id: [] for n in scene.nodes}
+        for e in scene.edges:
+            self.after[e.source].append(e)
+        self.aside = self._aside()
         self.solved: dict[str, _Solved] = {}
 
     def _pieces(self, e: SceneEdge) -> list[tuple[str, End, End]]:
@@ -160,7 +168,9 @@ class _Laying:
         for a, b in wires:
             source, target = (end if end in places else (end[0], "") for end in (a, b))
             found[a, b] = len(made)
-            made.append(Wire(places[source], places[target], self._shift(a, "out"), self._shift(b, "in")))
+            made.append(
+                Wire(places[source], places[target], self._shift(a, "out"), self._shift(b, "in"), self._pull(a))
+            )
         placed = layered(items, made)
         width, height = placed.width, placed.height
         if key:
@@ -171,6 +181,21 @@ class _Laying:
                 height += PAD
             self.sizes[key] = width, height
         return _Solved(placed, places, found, width, height)
+
+    def _pull(self, end: End) -> float:
+        """What is computed from data makes the stem of the drawing; parameters and the like hang beside it."""
+        return ASIDE if (end[1] or end[0]) in self.aside else 1.0
+
+    def _aside(self) -> set[str]:
+        """Parameters, constants without a name, and what is computed from nothing else."""
+        found = {n.id for n in self.scene.nodes if n.kind == "parameter" or (n.kind == "constant" and n.group)}
+        stem = {e.target: False for e in self.scene.edges}
+        for node in self.scene.nodes:
+            if node.id in stem and not stem[node.id] and node.kind == "op":
+                found.add(node.id)
+            if node.id not in found:
+                stem.update((e.target, True) for e in self.after[node.id])
+        return found
 
     def _title_width(self, key: str) -> float:
         return 7.0 * len(self.scene.groups[key].title) + 2 * PAD
@@ -245,16 +270,19 @@ def _fan_in(scene: Scene, boxes: dict[str, Box], routes: dict[SceneEdge, list[Po
         box = boxes[name]
         step = min(GAP, 0.7 * box.width / len(edges))
         sides = sorted(edges, key=lambda e: (_before(routes[e])[0], e.slot))
+        middle = box.x + box.width / 2
+        near = [k for k, e in enumerate(sides) if abs(_before(routes[e])[0] - middle) < NEAR]
+        stem = near[0] if near else (len(edges) - 1) / 2
+        middle = _before(routes[sides[near[0]]])[0] if near else middle
         for k, e in enumerate(sides):
-            x = box.x + box.width / 2 + (k - (len(edges) - 1) / 2) * step
+            x = min(max(middle + (k - stem) * step, box.x + 8), box.x + box.width - 8)
             points = routes[e]
             end = points[-1]
-            straight = len(points) > 2 and points[-2][0] == end[0]
             points[-1] = (x, end[1])
-            if straight:
+            if len(points) > 2 and points[-2][0] == end[0]:
                 points[-2] = (x, points[-2][1])
 
 
 def _before(points: list[Point]) -> Point:
     """The last point that is not right above the end."""
-    return next((p for p in reversed(points[:-1]) if p[0] != points[-1][0]), points[0])
+    return next((p for p in reversed(points[:-1]) if abs(p[0] - points[-1][0]) > 0.5), points[0])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...base.trees import leaves_with_paths
 from ...explain.tape import Edge, Tape
 from ...graph.bind import PICK
 from ...graph.node import Node
@@ -100,15 +99,16 @@ class Scene:
         edges: the uses.
         groups: the groups by key, outer ones before those within.
         output: the id of the output.
-        notes: sentences that belong under the drawing.
+        notes: sentences that belong beside the drawing.
+        folded: the ids of nodes that stand for whole groups.
     """
 
     def __init__(
         self, nodes: Iterable[SceneNode], edges: Iterable[SceneEdge], groups: Mapping[str, Group], output: str,
-        notes: Sequence[str] = (),
+        notes: Sequence[str] = (), folded: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.nodes, self.edges, self.groups = tuple(nodes), tuple(edges), dict(groups)
-        self.output, self.notes = output, tuple(notes)
+        self.output, self.notes, self.folded = output, tuple(notes), frozenset(folded)
 
     @cached_property
     def by_id(self) -> dict[str, SceneNode]:
@@ -174,6 +174,9 @@ class _OfGraph:
     def piece(self, edge: Edge) -> Any:
         return None
 
+    def is_parameter(self, node: Node) -> bool:
+        return node.op.name == "variable"
+
     seed_norm = 1.0
 
 
@@ -189,15 +192,12 @@ class _OfTape:
             if node.op is PICK and node in tape.cotangents:
                 (source,) = node.parents
                 self._parts.setdefault(source, {})[node.params["index"]] = tape.cotangents[node]
-        for path, leaf in self._parameters():
-            tape.names.setdefault(leaf, path)
+        variables = (tape.image(n) for n in tape.flat.images if n.op.name == "variable")
+        self._variables = {n for n in variables if n is not None}
 
-    def _parameters(self) -> Iterable[tuple[str, Node]]:
-        for called in self.tape.calls:
-            if not called.path:
-                for path, p in leaves_with_paths(called.layer.parameters()):
-                    if isinstance(p, Tensor) and p.node is not None and (image := self.tape.image(p)) is not None:
-                        yield path, image
+    def is_parameter(self, node: Node) -> bool:
+        """Is it what training changes: of a variable, or of a Tensor that requires grad?"""
+        return node in self._variables or node.owner is not None
 
     def cotangent(self, node: Node) -> Any:
         if node in self._parts:
@@ -278,7 +278,7 @@ class _Making:
             id=self.ids[node],
             label=self.reader.name(node),
             formula=formula(node, names) if node.inputs else "",
-            kind="output" if node is self.reader.output else _kind(node),
+            kind=self._kind(node),
             group=self.group_of.get(node, ""),
             shape=() if several else tuple(node.shape),
             value=in_short(node.value) if shown and node.value is not None else "",
@@ -289,30 +289,32 @@ class _Making:
             op=node.op.name,
         )
 
+    def _kind(self, node: Node) -> str:
+        if node is self.reader.output:
+            return "output"
+        if node.inputs:
+            return "constant" if node.op.name == "constant" else "op"
+        if self.reader.is_parameter(node):
+            return "parameter"
+        return "leaf" if node.op is LEAF or node.op.name == "placeholder" else "constant"
+
 
 def folds(node: Node) -> bool:
     """Is this one output of an op with several? It is drawn with the op."""
     return node.op is PICK
 
 
-def _kind(node: Node) -> str:
-    if node.op.name == "variable":
-        return "parameter"
-    if node.op is LEAF or node.op.name == "placeholder":
-        return "parameter" if node.owner is not None else "leaf"
-    return "op" if any(True for _ in node.inputs or ()) and node.op.name != "constant" else "constant"
-
-
 def norm(x: Any) -> float:
     """The Euclidean norm, in float64."""
-    return float(np.linalg.norm(np.ravel(np.asarray(x)).astype(np.float64)))
+    with np.errstate(all="ignore"):
+        return float(np.linalg.norm(np.ravel(np.asarray(x)).astype(np.float64)))
 
 
 def number(x: Any) -> str:
     """A number in four digits."""
     if isinstance(x, (bool, np.bool_, int, np.integer)):
         return str(x)
-    return f"{x:.4g}" if isinstance(x, (float, np.floating)) else str(x)
+    return f"{x + 0.0:.4g}" if isinstance(x, (float, np.floating)) else str(x)
 
 
 def in_short(x: Any) -> str:
