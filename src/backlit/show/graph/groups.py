@@ -21,7 +21,7 @@ class Group(NamedTuple):
 
     Attributes:
         key: unique in the scene, such as `g3`.
-        title: to be written on the box.
+        title: to be written on the box: what the layer is called in the one around it, and its class.
         path: of the layer; of a turn the loop's; the scope of a static graph.
         parent: key of the group around it; empty where there is none.
         kind: "layer", "turn" or "scope".
@@ -63,8 +63,9 @@ def grouped(tape: Tape | None, nodes: Sequence[Node]) -> tuple[dict[str, Group],
             same += 1
         del opened[same:]
         for place in places[same:]:
-            key = f"g{len(groups)}"
-            groups[key] = Group(key, place.title, place.path, opened[-1][1] if opened else "", place.kind)
+            key, parent = f"g{len(groups)}", opened[-1][1] if opened else ""
+            title = place.title.removeprefix(f"{groups[parent].path}." if parent else "")
+            groups[key] = Group(key, title, place.path, parent, place.kind)
             opened.append((place.what, key))
         if opened:
             group_of[node] = opened[-1][1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 #: Free space between boxes of a rank, between a line and its neighbours, and between ranks.
@@ -17,8 +18,8 @@ GAP, LINE_GAP, RANK_GAP = 22.0, 12.0, 32.0
 #: Beside ranks that hold nothing but places where edges come in or leave.
 PIN_GAP = 16.0
 #: How much edges want to be straight: between boxes, at the end of a long edge, along one. (Gansner et al., section 4,
-#: have 1, 2 and 8; here what follows directly is to stand straight below before long edges are.)
-STRAIGHT = (3.0, 1.5, 8.0)
+#: have 1, 2 and 8; here long edges are made straight in the end, and what follows directly is to stand straight below.)
+STRAIGHT = (3.0, 1.0, 3.0)
 
 
 class Item(NamedTuple):
@@ -273,7 +274,37 @@ class _Net:
             for sweep in (downwards, reversed(downwards)):
                 for r in sweep:
                     self._settle(self.rows[r], steps[r], both, xs)
+        self._straighten(xs)
         return xs
+
+    def _straighten(self, xs: list[float]) -> None:
+        """Let long wires run straight down as far as the boxes beside them leave room."""
+        items = len(self.items)
+        beside = {i: (row, k) for row in self.rows for k, i in enumerate(row) if i >= items}
+        for start in range(items, len(self.widths)):
+            if any(j >= items for j, *_ in self.above[start]):
+                continue  # not the first point of its wire
+            run: list[int] = []
+            low, high = -inf, inf
+            point: int | None = start
+            while point is not None:
+                left, right = self._room(*beside[point], xs)
+                if max(low, left) > min(high, right):
+                    _align(run, low, high, xs)
+                    run, low, high = [], -inf, inf
+                run.append(point)
+                low, high = max(low, left), min(high, right)
+                point = next((j for j, *_ in self.below[point] if j >= items), None)
+            _align(run, low, high, xs)
+
+    def _room(self, row: Sequence[int], k: int, xs: list[float]) -> tuple[float, float]:
+        """How far a point may move to the left and to the right between its neighbours."""
+        left = right = inf
+        if k:
+            left = xs[row[k]] - xs[row[k - 1]] - self.widths[row[k - 1]] / 2 - LINE_GAP
+        if k + 1 < len(row):
+            right = xs[row[k + 1]] - xs[row[k]] - self.widths[row[k + 1]] / 2 - LINE_GAP
+        return xs[row[k]] - max(left, 0.0), xs[row[k]] + max(right, 0.0)
 
     def _steps(self, row: Sequence[int]) -> list[float]:
         """The least x of each of a row, from the first one's."""
@@ -344,6 +375,14 @@ class _Net:
         order = [[i for i in row if i < n] for row in self.rows]
         centres = [(xs[i], mid(i)) for i in range(n)]
         return Placed(self.ranks[:n], order, centres, routes, right - left, max(y - gap, 0.0), crossings)
+
+
+def _align(run: Sequence[int], low: float, high: float, xs: list[float]) -> None:
+    """One x for all points of a run: their mean, as near as the room allows."""
+    if run:
+        x = min(max(sum(xs[i] for i in run) / len(run), low), high)
+        for i in run:
+            xs[i] = x
 
 
 def _inversions(a: Sequence[float], b: Sequence[float]) -> int:

@@ -7,15 +7,16 @@ from math import floor, log10
 from typing import NamedTuple
 
 from .scene import BURST, VANISHED, Scene
+from .sizes import text_width
 
 _KINDS = {
-    "leaf": "input", "parameter": "parameter", "constant": "constant, not differentiated", "op": "computed",
+    "leaf": "input", "parameter": "parameter", "constant": "constant", "op": "computed",
     "output": "output", "group": "several nodes, folded",
 }  # fmt: skip
 _STATES = {
-    "vanished": f"vanished: below {VANISHED:g} of the output's",
+    "vanished": f"vanished: below {VANISHED:g}",
     "zero": "is 0",
-    "burst": f"burst: above {BURST:g} of the output's",
+    "burst": f"burst: above {BURST:g}",
     "none": "no derivative",
 }
 
@@ -24,6 +25,7 @@ class Legend(NamedTuple):
     """The lines of SVG, and how much room they take."""
 
     lines: list[str]
+    width: float
     height: float
 
 
@@ -38,13 +40,14 @@ def legend(
         width_of: the width of an edge by its weight and the largest.
     """
     found: list[str] = []
-    y = 8.0
+    y, wide = 8.0, 0.0
 
     def row(sample: str, text: str, kind: str = "") -> None:
-        nonlocal y
+        nonlocal y, wide
         if sample:
             found.append(f'<g class="{kind}" transform="translate(0 {y:.0f})">{sample}</g>')
         found.append(f'<text class="key" x="{44 if sample else 0}" y="{y + 4:.0f}">{text}</text>')
+        wide = max(wide, (44 if sample else 0) + text_width(text, 11))
         y += 20
 
     shown = {n.kind for n in scene.nodes} | {"group" for n in scene.nodes if n.id in scene.folded}
@@ -53,8 +56,8 @@ def legend(
             row(_sample(kind), text, kind)
     y += 6
     if any(n.gradient for n in scene.nodes):
-        row("", "∂  derivative of the output by this value")
-        row("", "‖…‖  Euclidean norm of an array")
+        row("", "∂  derivative of the output")
+        row("", "‖…‖  norm of an array")
         y += 6
     for sample, text in _edges(scene, shares, largest, width_of):
         row(sample, text)
@@ -62,7 +65,7 @@ def legend(
     for note in notes:
         found.append(f'<text class="note" x="0" y="{y + 4:.0f}">{note}</text>')
         y += 16
-    return Legend(found, y)
+    return Legend(found, max(wide, *(text_width(note, 11) for note in notes)) if notes else wide, y)
 
 
 def _sample(kind: str) -> str:

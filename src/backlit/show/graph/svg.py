@@ -12,8 +12,8 @@ from .scene import Scene, SceneEdge, SceneNode
 from .sizes import LINE, Lines, cut, head_of, lines_of, node_size, text_width
 from .theme import css
 
-#: White space around the drawing, the height of the title, the width of the legend.
-MARGIN, HEAD, LEGEND = 24.0, 34.0, 236.0
+#: White space around the drawing, the height of the title, and where notes beside it break, in letters.
+MARGIN, HEAD, NOTE = 24.0, 34.0, 34
 #: Edges of the largest weight are this wide; each factor of ten less takes `DECADE` off, down to `THINNEST`.
 WIDEST, DECADE, THINNEST = 5.5, 1.2, 1.0
 #: Length of the tip of an edge.
@@ -49,7 +49,7 @@ class _Writing:
     def __init__(self, found: Layout, title: str, shares: bool) -> None:
         self.found, self.scene, self.title, self.shares = found, found.scene, title, shares
         self.largest = max((e.weight for e in self.scene.edges if isfinite(e.weight)), default=0.0)
-        self.notes = [line for note in self.scene.notes for line in _wrapped(note, LEGEND / 6.4)]
+        self.notes = [line for note in self.scene.notes for line in _wrapped(note, NOTE)]
         self.left = MARGIN
         self.top = MARGIN + (HEAD if title else 0)
 
@@ -57,7 +57,9 @@ class _Writing:
         """The lines of the file."""
         key = legend(self.scene, self.shares, self.largest, width_of, self.notes)
         height = self.top + max(self.found.height, key.height) + MARGIN
-        width = max(self.left + self.found.width + MARGIN * 1.5 + LEGEND, text_width(self.title, 16) * 1.1 + 2 * MARGIN)
+        width = max(
+            self.left + self.found.width + MARGIN * 2.5 + key.width, text_width(self.title, 16) * 1.1 + 2 * MARGIN
+        )
         size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
         yield f'<svg xmlns="http://www.w3.org/2000/svg" class="bl-graph" role="img" {size} aria-label="{self._about}">'
         yield f"<title>{escape(self.title or 'Computational graph')}</title>"
@@ -71,6 +73,8 @@ class _Writing:
             yield from self._frame(name, box)
         for e, points in sorted(self.found.routes.items(), key=lambda item: _rank(item[0])):
             yield from self._edge(e, points)
+        for name, box in self.found.group_boxes.items():
+            yield self._frame_title(name, box)
         for node in self.scene.nodes:
             yield from self._node(node, self.found.boxes[node.id])
         yield "</g>"
@@ -93,9 +97,13 @@ class _Writing:
         inner = " inner" if self.scene.depth[name] % 2 == 0 else ""
         turn = " turn" if group.kind == "turn" else ""
         yield f'<g data-group="{name}"><title>{escape(group.path or group.title)}</title>'
-        yield f'<rect class="frame{inner}{turn}" {_rect(box)} rx="10"/>'
+        yield f'<rect class="frame{inner}{turn}" {_rect(box)} rx="10"/></g>'
+
+    def _frame_title(self, name: str, box: Box) -> str:
+        group = self.scene.groups[name]
+        inner = " inner" if self.scene.depth[name] % 2 == 0 else ""
         text = escape(cut(group.title, max(8, int(box.width / 7))))
-        yield f'<text class="frame-title{inner}" x="{box.x + 12:.1f}" y="{box.y + 17:.1f}">{text}</text></g>'
+        return f'<text class="frame-title{inner}" x="{box.x + 12:.1f}" y="{box.y + 17:.1f}">{text}</text>'
 
     def _edge(self, e: SceneEdge, points: Sequence[Point]) -> Iterator[str]:
         if self.shares:
@@ -192,7 +200,7 @@ def _rank(e: SceneEdge) -> tuple[bool, float]:
     return e.state in WRONG, hypot(e.weight) if isfinite(e.weight) else 0.0
 
 
-def _wrapped(text: str, width: float) -> list[str]:
+def _wrapped(text: str, width: int) -> list[str]:
     found = [""]
     for word in text.split():
         if found[-1] and len(found[-1]) + len(word) + 1 > width:
