@@ -68,12 +68,16 @@ def _seen_as(scene: Scene, node: SceneNode, keys: Collection[str]) -> str:
     return found
 
 
-def folded(scene: Scene, keys: Collection[str]) -> Scene:
-    """The scene with each of these groups as one node, whose value is that of its last node, and whose weights on
-    edges are the norms of all that they stand for together.
+def folded(scene: Scene, keys: Collection[str], shares: bool = False) -> Scene:
+    """The scene with each of these groups as one node, whose value is that of its last node.
+
+    Args:
+        shares: are weights shares of one gradient? Then those of edges that become one add up; else they are norms, and
+            theirs together is their Euclidean norm.
     """
     if not keys:
         return scene
+    join = (lambda known: sum(known)) if shares else (lambda known: _norm(list(known)))
     seen = {n.id: _seen_as(scene, n, keys) for n in scene.nodes}
     inner: dict[str, list[SceneNode]] = {}
     for node in scene.nodes:
@@ -86,19 +90,24 @@ def folded(scene: Scene, keys: Collection[str]) -> Scene:
             continue
         done.add(key)
         nodes.append(node if key == node.id else _as_node(scene, key, inner[key]))
-    weights: dict[tuple[str, str, int], float] = {}
+    weights: dict[tuple[str, str, int], list[float]] = {}
+    slots: dict[tuple[str, str], int] = {}
     for e in scene.edges:
         source, target = seen[e.source], seen[e.target]
-        if source != target:
-            slot = e.slot if target == e.target else 0
-            old = weights.get((source, target, slot), nan)
-            known = [w for w in (old, e.weight) if w == w]
-            weights[source, target, slot] = hypot(*known) if known else nan
-    edges = [SceneEdge(s, t, slot, w) for (s, t, slot), w in weights.items()]
+        if source != target:  # one edge for all between two nodes, unless neither is folded
+            plain = source == e.source and target == e.target
+            slot = e.slot if plain else slots.setdefault((source, target), e.slot if target == e.target else 0)
+            weights.setdefault((source, target, slot), []).append(e.weight)
+    edges = [SceneEdge(*ends, join(w for w in found if w == w)) for ends, found in weights.items()]
     groups = {k: g for k, g in scene.groups.items() if not set(scene.within(k)) & set(keys)}
     shown = [n.id for n in nodes if n.id in scene.groups]
     told = f"{len(scene.nodes)} nodes are drawn as {len(nodes)}: {len(shown)} layers or turns are folded."
     return Scene(_in_order(nodes, edges), edges, groups, seen[scene.output], (*scene.notes, told), shown)
+
+
+def _norm(weights: list[float]) -> float:
+    """The norm of all together; NaN where no derivative comes by any of them."""
+    return hypot(*weights) if weights else nan
 
 
 def _as_node(scene: Scene, key: str, nodes: list[SceneNode]) -> SceneNode:
@@ -109,8 +118,7 @@ def _as_node(scene: Scene, key: str, nodes: list[SceneNode]) -> SceneNode:
     end = last[0]
     kind = "output" if any(n.kind == "output" for n in nodes) else "group"
     return SceneNode(
-        key, group.title, what, kind, group.parent, end.shape, end.value, end.gradient,
-        end.norm, end.line, None, group.title,
+        key, group.title, "", kind, group.parent, end.shape, end.value, end.gradient, end.norm, end.line, None, what,
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from typing import NamedTuple
 GAP, LINE_GAP, RANK_GAP = 22.0, 12.0, 32.0
 #: Beside ranks that hold nothing but places where edges come in or leave.
 PIN_GAP = 16.0
+#: For each pixel that a line goes sideways between two ranks they lie this much further apart, up to twice as far.
+SLOPE = 0.05
 #: How much edges want to be straight: between boxes, at the end of a long edge, along one. (Gansner et al., section 4,
 #: have 1, 2 and 8; here long edges are made straight in the end, and what follows directly is to stand straight below.)
 STRAIGHT = (3.0, 1.0, 3.0)
@@ -354,10 +356,12 @@ class _Net:
         y = gap = 0.0
         for row in self.rows:
             if any(i < n and self.items[i].pin == "last" for i in row):
-                y -= gap - PIN_GAP
+                y -= min(gap, RANK_GAP) - PIN_GAP
             tops.append(y)
             heights.append(max((self.items[i].height for i in row if i < n), default=0.0))
             gap = PIN_GAP if any(i < n and self.items[i].pin for i in row) else RANK_GAP
+            wide = max((abs(xs[i] + own - xs[j] - end) for i in row for j, end, own, _ in self.below[i]), default=0.0)
+            gap += min(SLOPE * wide, RANK_GAP)
             y += heights[-1] + gap
         mid = lambda i: tops[self.ranks[i]] + heights[self.ranks[i]] / 2
         routes: list[list[tuple[float, float]]] = []

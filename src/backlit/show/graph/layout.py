@@ -67,13 +67,15 @@ def plain_size(node: SceneNode) -> tuple[float, float]:
 
 
 def layout(
-    scene: Scene, collapsed: Collection[str] = (), size: Callable[[SceneNode], tuple[float, float]] = plain_size
-) -> Layout:
+    scene: Scene, collapsed: Collection[str] = (), size: Callable[[SceneNode], tuple[float, float]] = plain_size,
+    shares: bool = False,
+) -> Layout:  # fmt: skip
     """Lay a scene out.
 
     Args:
         collapsed: keys of groups that are drawn as one node (see `folding.chosen`).
         size: the width and height of a node.
+        shares: are the weights of edges shares of a gradient, which add up where edges become one?
 
     >>> import backlit as bl
     >>> from backlit.explain.tape import tape_of
@@ -82,7 +84,7 @@ def layout(
     >>> found.order, found.ranks["n4"]
     ([['n0', 'n1'], ['n2'], ['n3'], ['n4']], 3)
     """
-    scene = folded(scene, frozenset(collapsed))
+    scene = folded(scene, frozenset(collapsed), shares)
     return _Laying(scene, size).all()
 
 

@@ -42,7 +42,7 @@ class SceneNode(NamedTuple):
         norm: of the cotangent, by the norm of the output's; NaN where no derivative comes.
         line: of the user's code.
         node: the node of the Tape or graph; None for constants and folded groups.
-        op: the name of the op; of a folded group its title.
+        op: the name of the op; of a folded group what is in it.
     """
 
     id: str

@@ -62,15 +62,13 @@ def cut(text: str, longest: int = LONGEST) -> str:
 def node_size(scene: Scene, node: SceneNode) -> tuple[float, float]:
     """Width and height of a node with its texts."""
     lines = lines_of(scene, node)
-    head = text_width(head_of(lines, node)) * 1.06  # in bold
+    head = text_width(head_of(lines)) * 1.06  # in bold
     second = text_width(lines.value) + (text_width(f"   {lines.gradient}") if lines.gradient else 0)
     rows = 1 + bool(lines.value or lines.gradient)
     margin = 34 if node.kind in ("leaf", "parameter") else 24
     return max(52.0, head + margin, second + margin), rows * LINE + 14
 
 
-def head_of(lines: Lines, node: SceneNode) -> str:
+def head_of(lines: Lines) -> str:
     """The first line of a node."""
-    if node.kind == "group" or not lines.formula:
-        return lines.name
-    return f"{lines.name} = {lines.formula}"
+    return f"{lines.name} = {lines.formula}" if lines.formula else lines.name

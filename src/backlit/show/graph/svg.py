@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from html import escape
-from math import hypot, isfinite, log10
+from math import inf, isfinite, log10
 
 from .layout import Box, Layout, Point, layout
 from .legend import legend
 from .scene import Scene, SceneEdge, SceneNode
-from .sizes import LINE, Lines, cut, head_of, lines_of, node_size, text_width
+from .sizes import LINE, cut, head_of, lines_of, node_size, text_width
 from .theme import css
 
 #: White space around the drawing, the height of the title, and where notes beside it break, in letters.
@@ -30,7 +30,7 @@ def svg_of(scene: Scene, collapsed: Collection[str] = (), title: str = "", share
         title: stands above it.
         shares: are the weights of edges shares of a gradient, and not norms? Then widths are proportional to them.
     """
-    found = layout(scene, collapsed, lambda n: node_size(scene, n))
+    found = layout(scene, collapsed, lambda n: node_size(scene, n), shares)
     return "\n".join(_Writing(found, title, shares).lines())
 
 
@@ -130,7 +130,7 @@ class _Writing:
         yield from _shape(node.kind, box, bool(folded))
         middle = box.x + box.width / 2
         y = box.y + 7 + LINE * 0.75
-        yield f'<text class="head" x="{middle:.1f}" y="{y:.1f}" text-anchor="middle">{_head(lines, node)}</text>'
+        yield f'<text class="head" x="{middle:.1f}" y="{y:.1f}" text-anchor="middle">{escape(head_of(lines))}</text>'
         if lines.value or lines.gradient:
             value = f'<tspan class="value">{escape(lines.value)}</tspan>' if lines.value else ""
             shift = ' dx="9"' if lines.value else ""
@@ -139,14 +139,10 @@ class _Writing:
         yield "</g>"
 
 
-def _head(lines: Lines, node: SceneNode) -> str:
-    return escape(head_of(lines, node))
-
-
 def _told(node: SceneNode) -> str:
     """The tooltip."""
-    rows = [f"{node.label} = {node.formula}" if node.formula and node.kind != "group" else node.label]
-    rows += [node.formula] if node.kind == "group" else []
+    rows = [f"{node.label} = {node.formula}" if node.formula else node.label]
+    rows += [node.op] if node.node is None and node.kind != "constant" else []
     rows += [f"value: {node.value}"] if node.value else []
     rows += [f"gradient: {node.gradient}"] if node.gradient else []
     rows += (
@@ -195,9 +191,9 @@ def _path(points: Sequence[Point]) -> str:
     return "".join(found)
 
 
-def _rank(e: SceneEdge) -> tuple[bool, float]:
-    """What is drawn later lies above: edges out of range, then wide ones."""
-    return e.state in WRONG, hypot(e.weight) if isfinite(e.weight) else 0.0
+def _rank(e: SceneEdge) -> float:
+    """What is drawn later lies above: wide edges, as the narrow ones show where they branch off."""
+    return inf if e.state == "burst" else abs(e.weight) if isfinite(e.weight) else 0.0
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -38,7 +38,7 @@ def spans(scene: Scene, collapsed: Collection[str] = (), title: str = "", shares
     Args:
         shares: are the weights of edges shares of one gradient? Then bars show the share that runs through each node.
     """
-    scene = folded(scene, frozenset(collapsed))
+    scene = folded(scene, frozenset(collapsed), shares)
     largest = max((n.norm for n in scene.nodes if isfinite(n.norm)), default=0.0)
     ends = _shares(scene) if shares else {n.id: _end(n, largest) for n in scene.nodes}
     if title:
@@ -100,7 +100,7 @@ def _line(scene: Scene, node: SceneNode, lead: str, end: Span) -> list[Span]:
     return [
         (lead, "tree"),
         (f"{_MARKS[node.kind]} ", node.kind),
-        (f"{cut(head_of(lines, node), room):{room}} ", "head"),
+        (f"{cut(head_of(lines), room):{room}} ", "head"),
         (f"{cut(lines.value, VALUE):{VALUE}} ", "value"),
         (f"{lines.gradient:{GRADIENT}} ", "bad" if end[1] == "bad" else "gradient"),
         end,

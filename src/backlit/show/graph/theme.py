@@ -39,8 +39,8 @@ _RULES = """
 .bl-graph .leaf .box {{ fill: {leaf}; stroke: {leaf-rim}; }}
 .bl-graph .parameter .box {{ fill: {parameter}; stroke: {parameter-rim}; }}
 .bl-graph .constant .box {{ fill: {constant}; stroke: {constant-rim}; stroke-dasharray: 3 2; }}
-.bl-graph .output .box {{ fill: {output}; stroke: {output-rim}; stroke-width: 2.4; }}
 .bl-graph .group .box, .bl-graph .folded .box {{ fill: {fold}; stroke: {fold-rim}; }}
+.bl-graph .output .box {{ fill: {output}; stroke: {output-rim}; stroke-width: 2.4; }}
 .bl-graph .bad .box {{ stroke: {red}; stroke-width: 2; }}
 .bl-graph .frame {{ fill: {group}; stroke: {rim}; stroke-width: 1; }}
 .bl-graph .frame.inner {{ fill: {inner}; }}
