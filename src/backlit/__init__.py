@@ -49,7 +49,12 @@ _LAZY = {
 }
 
 #: Functions that are loaded when they are first asked for, and where they live.
-_LAZY_FUNCTIONS = {"compile": ".modes.compile", "minimize": ".optim.minimize", "draw": ".show.graph.drawing"}
+_LAZY_FUNCTIONS = {
+    "compile": ".modes.compile",
+    "diagnose": ".explain.diagnosis",
+    "draw": ".show.graph.drawing",
+    "minimize": ".optim.minimize",
+}
 
 #: What `nn.Layer` asks the layers above for.
 _higher.PLACES.update(

@@ -65,8 +65,9 @@ from .array_api import linalg as linalg
 from .array_api import fft as fft
 from .array_api import random as random
 from .modes.compile import compile as compile
-from .optim.minimize import minimize as minimize
+from .explain.diagnosis import diagnose as diagnose
 from .show.graph.drawing import draw as draw
+from .optim.minimize import minimize as minimize
 
 #: What a function takes as an input: a Tensor, an array or number, or nested lists of these.
 TensorLike = Tensor | numpy.ndarray[Any, Any] | numpy.generic | builtins.bool | int | float | complex | Sequence[Any]

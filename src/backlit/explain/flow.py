@@ -9,7 +9,7 @@ and one cause. What ends in parameters counts no more once it comes up: the norm
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import exp, inf, isfinite, log
+from math import exp, inf, isfinite, isnan, log
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ class Factor(NamedTuple):
         layer: path of the innermost layer that made it.
         cause: a key of `CAUSES`.
         gain: natural logarithm of the factor; -inf where the signal ends.
-        slope: for an activation, the mean of |f'| over all elements; NaN for others.
+        slope: for an activation that works element by element, the mean of |f'| over all; NaN for others.
     """
 
     node: Node
@@ -155,14 +155,14 @@ def flow_of(tape: Tape, to: Iterable[Any] = ()) -> Flow:
     cause_of = _Causes(tape, aside)
     pending = {tape.output: tape.seed}  # cotangents that run on
     leaving: dict[Node, Any] = {}  # those that end in leaves
-    recent: set[Node] = set()  # which of these came up in the layer and turn at hand
+    recent: set[Node] = set()  # which of these came up in the part of the network and the turn at hand
     group = ("", "")
     start = before = _norm(pending)
     factors: list[Factor] = []
     for node in sorted(tape.nodes, key=lambda n: -n.serial):
         if node not in pending or node.op is LEAF:
             continue
-        if group != (group := (cause_of.layer(node), tape.turn(node))):
+        if group != (group := cause_of.group(node)):
             recent = set()
         cotangent = pending.pop(node)
         for i, x in enumerate(node.inputs or ()):
@@ -175,7 +175,7 @@ def flow_of(tape: Tape, to: Iterable[Any] = ()) -> Flow:
             break  # what is left are gradients of parameters: the signal has arrived
         after = _norm(pending) or _norm({x: leaving[x] for x in recent})
         cause = cause_of(node)
-        slope = slope_of(tape, node) if cause == "slope" else float("nan")
+        slope = slope_of(tape, node) if cause == "slope" and node.op.partials is not None else float("nan")
         factors.append(Factor(node, cause_of.layer(node), cause, _log(after) - _log(before), slope))
         before = after
         if not 0 < after < inf:
@@ -230,6 +230,11 @@ class _Causes:
             return around[-1].path
         return LOSS if self.last >= 0 and self.tape.source(node).serial >= self.last else ""
 
+    def group(self, node: Node) -> tuple[str, str]:
+        """The part of the network, right below the whole, and the turn of a loop."""
+        around = self.tape.layers(node)
+        return (around[1].path if len(around) > 1 else self.layer(node)), self.tape.turn(node)
+
     def __call__(self, node: Node) -> str:
         around = self.tape.layers(node)
         if around and isinstance(around[-1].layer, _NORMS):
@@ -261,7 +266,7 @@ def _grouped(
         slopes: dict[str, list[float]] = {}
         for f in group:
             causes[f.cause] = causes.get(f.cause, 0.0) + f.gain
-            if f.cause == "slope":
+            if not isnan(f.slope):
                 slopes.setdefault(f.node.op.name, []).append(f.slope)
         means = {name: float(np.mean(values)) for name, values in slopes.items()}
         found.append(LayerFlow(path, kinds.get(path, ""), sum(causes.values()), causes, means))

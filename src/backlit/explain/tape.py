@@ -122,7 +122,7 @@ class Tape:
 
     def pieces(self, target: Node, cotangent: Any, slots: Collection[int]) -> Sequence[Any]:
         """`pulled` along several edges to one user at once: a list by slot, with None where nothing comes."""
-        inputs = target.inputs or ()
+        inputs: Sequence[Any] = target.inputs or ()
         if target.op.stops or target.op.nondiff is not None:
             return [None] * len(inputs)
         if target.op is PICK:
@@ -292,8 +292,8 @@ def tape_of(
     for name, x in (names or {}).items():
         for path, leaf in leaves_with_paths(x, name):
             if isinstance(leaf, Tensor):
-                if leaf._node is not None:
-                    known.setdefault(leaf._node, path)
+                if leaf.node is not None:
+                    known.setdefault(leaf.node, path)
                 elif leaf.value is not None:
                     constants.setdefault(id(leaf.value), path)
             elif isinstance(leaf, np.ndarray):

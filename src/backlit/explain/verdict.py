@@ -52,7 +52,8 @@ class Verdict(NamedTuple):
         evidence: one sentence with the figures: "97 % of the units of layers.0 give 0 for every sample".
         figures: the figures by name, and the thresholds that they were held against.
         mends: what may help, the likeliest first.
-        severity: how sure and how bad, from 0 to 1; a report lists the worst first.
+        step: how many steps of training it took to show; 0 for what is there from the start.
+        because: the fault that this one follows from, by name; empty where it stands for itself.
     """
 
     fault: str
@@ -60,4 +61,5 @@ class Verdict(NamedTuple):
     evidence: str
     figures: Mapping[str, float]
     mends: tuple[Mend, ...] = ()
-    severity: float = 1.0
+    step: int = 0
+    because: str = ""
