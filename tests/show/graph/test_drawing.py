@@ -56,6 +56,20 @@ def test_weights_of_edges_are_the_norms_of_what_comes_back_along_them() -> None:
     np.testing.assert_allclose(weights, [np.linalg.norm([2] * 3), *[np.linalg.norm(3 * values)] * 2])
 
 
+def test_ops_with_several_results_are_one_node() -> None:
+    def parts(x: Any) -> Any:
+        first, second = bl.unstack(x)
+        return first * 2 + second * x[0] + bl.sum(x) * 0
+
+    scene = bl.draw(parts, np.array([3.0, 5.0])).scene
+    nodes = {n.label: n for n in scene.nodes}
+    assert not any(n.op == "pick" for n in scene.nodes)
+    assert (nodes["h1"].formula, nodes["h1"].gradient) == ("unstack(x)", "2 ‖3.61‖")  # the norm of (2, 3)
+    assert [n.formula for n in scene.nodes if "h1[" in n.formula] == ["h1[0] * 2", "h1[1] * h5"]
+    (edge,) = (e for e in scene.edges if e.target == nodes["h1"].id)
+    assert edge.weight == pytest.approx(np.hypot(2, 3))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_text_keeps_to_its_columns_and_svg_is_well_formed(name: str) -> None:
     drawing = bl.draw(NETWORKS[name](), title=f"<{name}> & more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from itertools import combinations, pairwise
 from typing import Any
@@ -112,7 +113,7 @@ def test_large_graphs_are_laid_out_soon(size: int, limit: float) -> None:
         start = time.perf_counter()
         layered([Item(80, 40)] * size, sorted(wires))
         times.append(time.perf_counter() - start)
-    assert min(times) < limit
+    assert min(times) < limit * (5 if sys.gettrace() else 1)  # coverage traces every line
 
 
 def test_folding_joins_edges_and_keeps_the_graph_free_of_cycles() -> None:

@@ -29,11 +29,8 @@ def chosen(scene: Scene, collapse: Any) -> frozenset[str]:
         deep = max(scene.depth.values(), default=0)
         if len(scene.nodes) <= MOST_NODES and len(turns) < 2:
             return frozenset()
-        for depth in range(deep, -1, -1):
-            keys = _deeper(scene, depth) | turns
-            if visible(scene, keys) <= MOST_NODES or depth == 0:
-                return keys if depth else _deeper(scene, 1) | turns
-        return turns
+        choices = (_deeper(scene, depth) | turns for depth in range(deep, 1, -1))
+        return next((keys for keys in choices if visible(scene, keys) <= MOST_NODES), _deeper(scene, 1) | turns)
     if collapse is True:
         around = {g.parent for g in scene.groups.values()}
         return frozenset(k for k in scene.groups if k not in around)

@@ -278,11 +278,7 @@ def _fan_in(scene: Scene, boxes: dict[str, Box], routes: dict[SceneEdge, list[Po
         middle = _before(routes[sides[near[0]]])[0] if near else middle
         for k, e in enumerate(sides):
             x = min(max(middle + (k - stem) * step, box.x + 8), box.x + box.width - 8)
-            points = routes[e]
-            end = points[-1]
-            points[-1] = (x, end[1])
-            if len(points) > 2 and points[-2][0] == end[0]:
-                points[-2] = (x, points[-2][1])
+            routes[e][-1] = (x, routes[e][-1][1])
 
 
 def _before(points: list[Point]) -> Point:
