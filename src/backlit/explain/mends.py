@@ -68,6 +68,7 @@ def _dead(layer: str, figures: Mapping[str, float], e: Experiment) -> Iterator[M
 def _saturated(layer: str, figures: Mapping[str, float], e: Experiment) -> Iterator[Mend | None]:
     yield start.other_start(e)
     yield start.smaller_start(e)
+    yield joined(steps.adam_instead(e), start.smaller_start(e))
     for standard in data.standardised_inputs(e):
         yield joined(standard, start.other_start(e))
     yield joined(start.other_start(e), added.norms(e))

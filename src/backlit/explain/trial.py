@@ -77,7 +77,7 @@ def tried(
             changed = mend.apply(experiment)
             runner = Runner(changed)
             run = runner(steps, stops=_stops(changed, steps))
-        except BacklitError as problem:
+        except (BacklitError, TypeError, ValueError, AttributeError) as problem:  # of the user's own forward, too
             failed.append(f"not tried: {mend.what} ({str(problem).splitlines()[0]})")
             continue
         same = changed.loss is experiment.loss and changed.data[-1] is experiment.data[-1]

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...nn import LSTM, RNN, BatchNorm, Dense, Dropout, LayerNorm, Residual, Sequential
+from ...nn import (
+    LSTM,
+    RNN,
+    BatchNorm,
+    Dense,
+    Dropout,
+    FeedForward,
+    Layer,
+    LayerNorm,
+    MultiHeadAttention,
+    Residual,
+    Sequential,
+    TransformerDecoderLayer,
+    TransformerEncoderLayer,
+)
 from ...nn.convolution import _Convolution as Convolution
 from ...nn.members import layers
 from ..changes import (
@@ -37,24 +51,41 @@ def norms(e: Experiment) -> Mend | None:
 
 
 def residuals(e: Experiment) -> Mend | None:
-    """Connections past the layers that keep the shape, with a normalisation before each."""
-    square = [layer for _, layer in hidden(e.model) if isinstance(layer, Dense) and _square(layer)]
-    if len(square) < 3:
+    """Connections past the layers that keep the shape, with a normalisation before each: of blocks of attention and of
+    two dense layers (Xiong et al. 2020), or of dense layers with as many outputs as inputs.
+    """
+    if len(_keeping(e.model)) < 3:
         return None
 
     def apply(e: Experiment) -> Experiment:
-        model = wrapped(e, lambda _, x: Residual(Sequential(LayerNorm(), copied(x))) if _square(x) else None)
-        assert model is not None
-        return e._replace(model=model)
+        model = copied(e.model)
+        swap = {id(x): Residual(Sequential(LayerNorm(), copied(x))) for x in _keeping(model)}
+        return e._replace(model=made(exchanged(model, swap), e))
 
     return Mend(
         "lead the signal past the layers that keep its shape: nn.Residual(nn.Sequential(nn.LayerNorm(), layer))", apply
     )
 
 
+def _keeping(model: Layer) -> list[Layer]:
+    """The layers that keep the shape of their input, and are within no other such layer or transformer block."""
+    found: list[Layer] = []
+    within: list[str] = []
+    for path, layer in layers(model):
+        if any(path.startswith(f"{p}.") for p in within):
+            continue
+        if isinstance(layer, (Residual, TransformerEncoderLayer, TransformerDecoderLayer)):
+            within.append(path)
+        elif isinstance(layer, (MultiHeadAttention, FeedForward)) or _square(layer):
+            within.append(path)
+            found.append(layer)
+    return found
+
+
 def _square(layer: Any) -> bool:
-    shape = None if layer.weight is None else tuple(layer.weight.shape)
-    return isinstance(layer, Dense) and shape is not None and shape[0] == shape[1]
+    if not isinstance(layer, Dense) or layer.weight is None:
+        return False
+    return layer.weight.shape[0] == layer.weight.shape[1]
 
 
 def gated(e: Experiment) -> Mend | None:

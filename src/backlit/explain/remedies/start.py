@@ -89,10 +89,11 @@ def smaller_start(e: Experiment) -> Mend | None:
         drawn = start.apply(e)
         runner, values = Runner(drawn), drawn.model.parameters()
         scaled = {f: {k: plain(v) * f if v.ndim > 1 else v for k, v in values.items()} for f in SCALES}
-        found = {f: best_rate(runner, 40, tried) for f, tried in scaled.items()}
-        best = min(found, key=lambda f: found[f][1].end if found[f][1].finite else np.inf)
+        found = {f: best_rate(runner, 40, tried)[1] for f, tried in scaled.items()}
+        best = min(found, key=lambda f: found[f].end if found[f].finite else np.inf)
+        factor, _ = best_rate(runner, 120, scaled[best])
         model = copied(drawn.model).load_values(scaled[best])
-        return drawn._replace(model=model, optimizer=rate_times(e.optimizer, found[best][0]))
+        return drawn._replace(model=model, optimizer=rate_times(e.optimizer, factor))
 
     return Mend(
         "draw all weights anew, biases 0, scale them so that activations do not saturate, and take the learning rate "
