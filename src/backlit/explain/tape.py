@@ -126,7 +126,7 @@ class Tape:
         if target.op.stops or target.op.nondiff is not None:
             return [None] * len(inputs)
         if target.op is PICK:
-            source = inputs[0]
+            source = next(iter(inputs))
             return [tuple(cotangent if i == target.params["index"] else None for i in range(len(source.like)))]
         if target.op.results is not None:
             cotangent = tuple(
