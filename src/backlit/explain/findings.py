@@ -53,6 +53,7 @@ class ParameterFigures(NamedTuple):
         spread: its standard deviation; 0 where all entries are equal.
         gradient: root of the mean square of its gradient; NaN where there is none.
         used: did the loss depend on it?
+        change: the norm of what the next step changes, by its own norm; NaN where no optimizer was asked.
     """
 
     shape: tuple[int, ...]
@@ -60,6 +61,7 @@ class ParameterFigures(NamedTuple):
     spread: float
     gradient: float
     used: bool
+    change: float = NAN
 
 
 class Snapshot(NamedTuple):

@@ -12,6 +12,7 @@ from ..base.dtypes import FLOAT, INTEGER
 from ..base.errors import BacklitError
 from ..graph.node import Node
 from ..graph.tensor import Tensor, edge, leaf_node
+from ..nn import Layer
 from ..ops.random import key as random_key
 from ..train.goals import Goal
 from .changes import plain
@@ -32,78 +33,86 @@ SAMPLES = 256
 SLOWER, FASTER = (0.1, 0.01, 0.001), (30.0, 1000.0, 30000.0)
 
 
+class Sight:
+    """A network, its loss and a batch, as they are looked at.
+
+    Args:
+        model: the network.
+        goal: the loss.
+        batch: inputs and targets, as arrays.
+        seed: of dropout.
+    """
+
+    def __init__(self, model: Layer, goal: Goal, batch: Sequence[Any], seed: int = 0) -> None:
+        self.model, self.goal, self.seed = model, goal, seed
+        self.batch = tuple(Tensor(x) for x in batch)
+        self.probe = Probe(model, self.loss, lambda batch: goal.opened(batch)[0])
+
+    def loss(self, out: Any, batch: Any) -> Any:
+        """The loss of outputs for a batch."""
+        return self.goal.loss(out, self.goal.opened(batch)[1])
+
+    def snapshot(self, values: Mapping[str, Any], step: int) -> Snapshot:
+        """The figures at these values."""
+        with np.errstate(all="ignore"):
+            return self.probe.snapshot(self.probe(values, self.batch, random_key(self.seed)), step)
+
+    def recorded(self, values: Mapping[str, Any]) -> tuple[Any, Tape | None]:
+        """The outputs for the batch, in training, and the tape of the loss; None where there is nothing to derive."""
+        trained = {p for p in self.model.parameters() if values[p].dtype.char in FLOAT}
+        entered = {p: edge(leaf_node(v.value, name=p)) if p in trained else v for p, v in values.items()}
+        with enable_grad(), settings(keep_values=True), np.errstate(all="ignore"):
+            inputs = self.goal.opened(self.batch)[0]
+            out, _ = self.model.apply(entered, *inputs, training=True, key=random_key(self.seed))
+            loss = self.loss(out, self.batch)
+        return out, tape_of(loss, names={p: entered[p] for p in trained}) if loss.node is not None else None
+
+    def facts(self, first: Snapshot, out: Any, tape: Tape | None, y: Array) -> Findings:
+        """What can be said before anything is trained; `y` are all the targets there are."""
+        classes = y.dtype.char in INTEGER or y.dtype == np.bool_
+        return Findings(
+            first,
+            inputs=_inputs(tape),
+            targets=None if classes else (float(y.min()), float(y.max())),
+            shares=_shares(y, tuple(out.shape)),
+            baseline=_baseline(self.goal, y, tuple(out.shape)),
+            loss=self.goal.name,
+            last_op=_last(out, tape),
+            slips=_slips(tape),
+        )
+
+
 class Measured:
     """What was measured of an experiment, and with what.
 
     Attributes:
         findings: what the rules look at.
         runner: runs more of it.
-        run: the trial.
+        run: the trial; None where the loss or a gradient was no finite number from the start.
         tape: of the first batch; None where its graph could not be differentiated.
     """
 
     def __init__(self, experiment: Experiment, steps: int = 200) -> None:
         self.runner = Runner(experiment)
-        self.experiment = experiment._replace(model=self.runner.model)
-        self.goal: Goal = self.runner.goal
-        self.batch = tuple(Tensor(plain(x)[:SAMPLES]) for x in experiment.data)
-        self.probe = Probe(self.runner.model, self._objective, lambda batch: self.goal.opened(batch)[0])
         model = self.runner.model
+        self.sight = Sight(model, self.runner.goal, [plain(x)[:SAMPLES] for x in experiment.data], experiment.seed)
         start = {**model.parameters(), **model.state()}
-        first = self._snapshot(start, 0)
-        out, self.tape = self._recorded(start)
-        y = plain(experiment.data[-1])
+        first = self.sight.snapshot(start, 0)
+        out, self.tape = self.sight.recorded(start)
         self.run: Run | None = None
-        found = Findings(
-            first,
-            flow=flow_of(self.tape) if self.tape is not None and first.finite else None,
-            inputs=_inputs(self.tape),
-            targets=None if y.dtype.char in INTEGER or y.dtype == np.bool_ else (float(y.min()), float(y.max())),
-            shares=_shares(y, tuple(out.shape)),
-            baseline=_baseline(self.goal, y, tuple(out.shape)),
-            loss=self.goal.name,
-            last_op=self._last(out),
-            slips=_slips(self.tape),
-            cut=self._cut(start, first) if np.isfinite(first.loss) else (),
-            nonfinite=_born(self.tape) if not first.finite else None,
-        )
-        self.findings = self._tried(found, start, steps) if first.finite else found
-
-    def _objective(self, out: Any, batch: Any) -> Any:
-        return self.goal.loss(out, self.goal.opened(batch)[1])
-
-    def _snapshot(self, values: Mapping[str, Any], step: int) -> Snapshot:
-        with np.errstate(all="ignore"):
-            return self.probe.snapshot(self.probe(values, self.batch, random_key(self.experiment.seed)), step)
-
-    def _recorded(self, values: Mapping[str, Any]) -> tuple[Any, Tape | None]:
-        """The outputs for the batch, in training, and the tape of the loss."""
-        trained = self.runner.model.parameters()
-        entered = {
-            p: edge(leaf_node(v.value, name=p)) if p in trained and v.dtype.char in FLOAT else v
-            for p, v in values.items()
-        }
-        with enable_grad(), settings(keep_values=True), np.errstate(all="ignore"):
-            inputs = self.goal.opened(self.batch)[0]
-            out, _ = self.runner.model.apply(
-                entered, *inputs, training=True, key=random_key(self.experiment.seed)
-            )  # fmt: skip
-            loss = self._objective(out, self.batch)
-        return out, tape_of(loss, names={p: entered[p] for p in trained}) if loss.node is not None else None
-
-    def _last(self, out: Any) -> tuple[str, str]:
-        """The op that made the outputs, what only moves elements excepted, and its layer."""
-        node = self.tape.image(out) if self.tape is not None else None
-        while node is not None and node.op.family == "movement":
-            node = next((x for x in node.inputs or () if isinstance(x, Node)), None)
-        return (node.op.name, self.tape.layer(node)) if node is not None and self.tape is not None else ("", "")
+        found = self.sight.facts(first, out, self.tape, plain(experiment.data[-1]))
+        if first.finite:
+            flow = flow_of(self.tape) if self.tape is not None else None
+            self.findings = self._tried(found._replace(flow=flow, cut=self._cut(start, first)), start, steps)
+        else:
+            self.findings = found._replace(nonfinite=_born(self.tape))
 
     def _tried(self, found: Findings, start: Mapping[str, Any], steps: int) -> Findings:
         """With what some steps of training do, at this learning rate and, where that does little, at others."""
         runner = self.runner
         self.run = run = runner(steps, stops=[steps * k // 8 for k in range(1, 8)])
         finite = all(np.isfinite(v.numpy()).all() for v in run.values.values() if v.dtype.char in FLOAT)
-        last = self._snapshot(run.values, steps) if finite else None
+        last = self.sight.snapshot(run.values, steps) if finite else None
         found = found._replace(
             trial=_trial(run, steps),
             last=last if last is not None and last.finite else None,
@@ -129,7 +138,7 @@ class Measured:
         for path, figures in first.parameters.items():
             if np.isnan(figures.gradient):
                 moved = Tensor(start[path].numpy() * 1.5 + 0.5)
-                other = self._snapshot({**start, path: moved}, 0).loss
+                other = self.sight.snapshot({**start, path: moved}, 0).loss
                 if other != first.loss:
                     found.append(path)
         return tuple(found)
@@ -149,6 +158,14 @@ class Measured:
                 if size > 0 and np.isfinite(new).all() and np.isfinite(size):
                     found[path] = max(found.get(path, 0.0), float(np.linalg.norm(new - old) / size))
         return found
+
+
+def _last(out: Any, tape: Tape | None) -> tuple[str, str]:
+    """The op that made the outputs, what only moves elements excepted, and its layer."""
+    node = tape.image(out) if tape is not None else None
+    while node is not None and node.op.family == "movement":
+        node = next((x for x in node.inputs or () if isinstance(x, Node)), None)
+    return (node.op.name, tape.layer(node)) if node is not None and tape is not None else ("", "")
 
 
 def _trial(run: Run, steps: int, rate: float = 1.0) -> Trial:

@@ -19,7 +19,7 @@ from ..nn.passes import Called
 from ..ops.activation import abs_
 from ..ops.arithmetic import sqrt, square
 from ..ops.comparison import equal, less, maximum
-from ..ops.creation import ones_like
+from ..ops.creation import ones_like, zeros_like
 from ..ops.movement import astype, reshape
 from ..ops.reduce import all as all_
 from ..ops.reduce import argmax, mean, std
@@ -60,7 +60,12 @@ class Probe:
         self.activations: dict[str, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def __call__(self, values: Mapping[str, Any], batch: Any, key: Any) -> dict[str, Any]:
+    def __call__(
+        self, values: Mapping[str, Any], batch: Any, key: Any, advance: Callable[[dict[str, Any]], Any] | None = None
+    ) -> dict[str, Any]:
+        """Args: values of parameters and buffers by path, a batch, the key of dropout; and `advance`, which makes new
+        parameters of gradients, where it is to be known how far a step goes.
+        """
         trained = [path for path, p in self.model.parameters().items() if p.dtype.char in FLOAT]
         entered = {path: _entered(values[path], path) for path in trained}
         with enable_grad(), settings(keep_values=True):
@@ -81,14 +86,20 @@ class Probe:
             self.activations[path] = acts[-1].op.name
             self.kinds.setdefault(path, "")
             found["layers"].setdefault(path, {}).update(_of_activations(acts))
+        gradients = {path: cotangents.get(p._node) for path, p in entered.items()}
+        after = {}
+        if advance is not None:
+            known = {path: zeros_like(p) if gradients[path] is None else gradients[path] for path, p in entered.items()}
+            after = advance({path: _tensor(g) for path, g in known.items()})
         for path, p in entered.items():
             self.shapes[path] = tuple(p.shape)
-            g = cotangents.get(p._node)
+            g = gradients[path]
             found["parameters"][path] = {
                 "rms": rms(p),
                 "spread": std(p),
                 "used": np.bool_(p._node in used),
                 **({} if g is None else {"gradient": rms(g)}),
+                **({} if path not in after else {"change": rms(after[path] - p) / rms(p)}),
             }
         return found
 
@@ -108,7 +119,7 @@ class Probe:
         parameters = {
             path: ParameterFigures(
                 self.shapes[path], number(p["rms"]), number(p["spread"]), number(p.get("gradient", np.nan)),
-                bool(number(p["used"])),
+                bool(number(p["used"])), number(p.get("change", np.nan)),
             )
             for path, p in found["parameters"].items()
         }  # fmt: skip
