@@ -37,6 +37,9 @@ HEADS = {
     "Tensor": "from {up}graph.tensor import Tensor as Tensor",
 }
 
+#: Packages that can be called: to a type checker they are the function.
+CALLED = {"explain": ".explain.explanation.explain"}
+
 LIKE = """
 #: What a function takes as an input: a Tensor, an array or number, or nested lists of these.
 TensorLike = Tensor | numpy.ndarray[Any, Any] | numpy.generic | builtins.bool | int | float | complex | Sequence[Any]
@@ -68,7 +71,7 @@ def _root() -> str:
             if names:
                 reexports.append(f"from .{node.module or ''} import {names}")
     for name, module in vars(bl)["_LAZY"].items():
-        package, _, leaf = module.rpartition(".")
+        package, _, leaf = CALLED.get(name, module).rpartition(".")
         reexports.append(f"from {package or '.'} import {leaf} as {name}")
     for name, module in vars(bl)["_LAZY_FUNCTIONS"].items():
         reexports.append(f"from {module} import {name} as {name}")

@@ -43,6 +43,7 @@ _LAZY = {
     "data": ".data",
     "train": ".train",
     "sklearn": ".sklearn",
+    "explain": ".explain",  # a package that can be called
     "linalg": ".array_api.linalg",
     "fft": ".array_api.fft",
     "random": ".array_api.random",

@@ -61,6 +61,7 @@ from . import optim as optim
 from . import data as data
 from . import train as train
 from . import sklearn as sklearn
+from .explain.explanation import explain as explain
 from .array_api import linalg as linalg
 from .array_api import fft as fft
 from .array_api import random as random

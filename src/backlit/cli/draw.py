@@ -12,8 +12,6 @@ from ..base.extras import require
 from ..show.graph.drawing import Drawing, draw
 from .subject import subject
 
-#: What a drawing is written as, besides the text.
-FILES = ("svg", "html", "png")
 #: How the pieces of a line look in a terminal.
 STYLES = {
     "tree": "dim", "faint": "dim", "title": "bold", "head": "", "value": "", "gradient": "blue", "bar": "blue",
@@ -32,8 +30,7 @@ def add(commands: Any) -> None:
         "value that it called backward() on is drawn, or the variable NAME.",
     )
     command.add_argument("subject", metavar="RUN|SCRIPT.py[:NAME]", help="what to draw")
-    for kind in FILES:
-        command.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write it as {kind.upper()}")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write it to a .svg, .html, .png or .txt file")
     command.add_argument("--wrt", metavar="NAME", help="widths by the share of the gradient by this node or parameter")
     command.add_argument(
         "--collapse", default="auto", type=_collapse, metavar="HOW",
@@ -51,11 +48,10 @@ def run(options: argparse.Namespace) -> int:
     """Draw it."""
     found = subject(options.subject)
     drawing = draw(found.y, names=found.names, wrt=options.wrt, collapse=options.collapse, title=found.title)
-    asked = {kind: path for kind in FILES if (path := getattr(options, kind)) is not None}
-    for kind, path in asked.items():
-        print(f"written: {drawing.save(path, kind)}")
-    if not asked:
+    if options.out is None:
         show(drawing)
+    else:
+        print(drawing.save(options.out))
     return 0
 
 

@@ -30,6 +30,8 @@ STATIONS = ("node", "layer")
 #: For every path that is asked for so many are followed, of which the strongest are shown: the share of the first half
 #: of a path does not say for sure what is left of it in the end.
 FOLLOWED = 4
+#: A gradient is called rounding error below so many units in the last place of what it is the sum of.
+ROUNDING = 64
 #: A search ends when this many stations have been left, whatever was found.
 WORK = 20_000
 
@@ -79,6 +81,7 @@ class Paths(NamedTuple):
         gradient: of the leaf, computed without paths.
         number: how many paths there are in all, from node to node.
         others: how many are in the remainder; None where stations are layers and not all were found.
+        terms: the size of what is added up to the gradient in the ops that use the leaf.
     """
 
     shown: tuple[Path, ...]
@@ -86,13 +89,21 @@ class Paths(NamedTuple):
     gradient: Any
     number: int
     others: int | None
+    terms: float
+
+    @property
+    def rounding(self) -> bool:
+        """Is the gradient no more than the rounding error of terms that cancel?"""
+        g = np.asarray(self.gradient)
+        return bool(0 < sqrt(inner(g, g)) < ROUNDING * float(np.finfo(g.dtype).eps) * self.terms)
 
     @property
     def error(self) -> float:
         """By how much paths and remainder fail to add up to the gradient, relative to the largest of them."""
         parts = [np.asarray(p.gradient) for p in self.shown] + [np.asarray(self.remainder)]
         scale = max(sqrt(inner(x, x)) for x in (*parts, np.asarray(self.gradient)))
-        off = np.sum(parts, axis=0) - self.gradient
+        with np.errstate(all="ignore"):
+            off = np.sum(parts, axis=0) - self.gradient
         return sqrt(inner(off, off)) / scale if scale else 0.0
 
 
@@ -171,7 +182,16 @@ class _Search:
                 rest[node] = joined(rest[node], g) if node in rest else g
         shown = tuple(path for path, _ in ranked[:most])
         others = self.others(number, len(done), len(shown), bool(heap))
-        return Paths(shown, self.route.merged(rest), self.route.gradient, number, others)
+        return Paths(shown, self.route.merged(rest), self.route.gradient, number, others, self._terms())
+
+    def _terms(self) -> float:
+        """The largest norm that any use of the start would bring if the terms of its sums did not cancel."""
+        route, sizes = self.route, [0.0]
+        for e in self.tape.users[route.start]:
+            g = self.tape.cotangents.get(e.target)
+            if g is not None and e in route.entries.get(e.target, ()):
+                sizes.append(_size({route.start: self.tape.pulled(e, np.abs(g))}))
+        return max(sizes)
 
     def station(self, node: Node) -> Hashable:
         """What a node is a part of."""

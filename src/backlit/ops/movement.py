@@ -198,6 +198,7 @@ def _matrix_params(x: Any, /) -> Any:
 @movement(
     prepare=_matrix_params, infer=lambda x: Spec((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype), saves="",
     traits="jointly_linear", array_api=True, transpose=(lambda g, x: matrix_transpose(g),),
+    latex="{0}^\\top",
     samples=lambda rng: [((rng.normal(size=(2, 3)),), {}), ((rng.normal(size=(2, 3, 4)),), {})],
 )  # fmt: skip
 def matrix_transpose(x: Any, /) -> Any:

@@ -1,0 +1,346 @@
+"""Formulas as trees: made of a recorded graph, simplified, and written as text or LaTeX by the records of the ops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+
+from ..graph.bind import PICK
+from ..graph.node import Node
+from ..graph.opdef import OPS, OpDef
+from ..graph.tensor import LEAF, Tensor
+
+
+class Name(NamedTuple):
+    """A value with a name, such as h3 or w."""
+
+    text: str
+
+
+class Applied(NamedTuple):
+    """An op applied to formulas; of its parameters those that say nothing are to `hide`."""
+
+    op: OpDef
+    args: tuple[Formula, ...]
+    params: Mapping[str, Any]
+    hide: tuple[str, ...] = ()
+
+
+#: A name, a number, or an op applied to formulas.
+Formula = Name | Applied | float
+
+# How firmly the parts of a formula hold together, from a sum to a name.
+SUM, SIGN, PRODUCT, POWER, ATOM = range(1, 6)
+
+#: How an operator that is written between its operands in LaTeX is written in text, and how firmly it binds.
+_BETWEEN = {
+    "+": ("+", SUM), "-": ("-", SUM), r"\cdot": ("·", PRODUCT), r"\,": ("@", PRODUCT), r"\leq": ("≤", 0),
+    r"\geq": ("≥", 0), r"\neq": ("≠", 0), "<": ("<", 0), ">": (">", 0), "=": ("=", 0), r"\bmod": ("mod", PRODUCT),
+    r"\wedge": ("and", 0), r"\vee": ("or", 0),
+}  # fmt: skip
+FRACTION = r"\frac{{{0}}}{{{1}}}"
+_INVERSE, _POWER, _SQUARE, _TRANSPOSE = r"\frac{{1}}{{{0}}}", "{0}^{{{1}}}", "{0}^2", r"{0}^\top"
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def formula_of(x: Any, names: Mapping[Node, str]) -> Formula:
+    """The formula by which a Tensor was recorded, down to the nodes that have `names`."""
+    if isinstance(x, Tensor):
+        if x.node is None or (x.node not in names and x.node.op is LEAF):
+            return formula_of(x.value, names)
+        return _of_node(x.node, names)
+    if isinstance(x, Node):
+        return _of_node(x, names)
+    if np.ndim(x) == 0 and not isinstance(x, (complex, np.complexfloating)) and x is not None:
+        return float(x)
+    array = np.asarray(x)
+    if array.size and array.dtype.kind in "fiub" and (array == array.flat[0]).all():
+        return float(array.flat[0])
+    return Name(f"constant {array.shape}")
+
+
+def _of_node(node: Node, names: Mapping[Node, str]) -> Formula:
+    if node in names:
+        return Name(names[node])
+    if node.op is LEAF:
+        return formula_of(node.value, names)
+    if node.op is PICK:
+        return Name(f"{text(_of_node(_first(node), names))}[{node.params['index']}]")
+    return applied_at(node, tuple(formula_of(x, names) for x in node.inputs or ()))
+
+
+def applied_at(node: Node, args: tuple[Formula, ...]) -> Formula:
+    """The op of a node applied to formulas: a cast, and a reshape that only adds axes of size 1 to a number or takes
+    those away that a reduction kept, go without saying.
+    """
+    first = args[0] if args else None
+    if node.op.name in ("astype", "positive", "copy") or (node.op.name == "reshape" and set(node.shape) == {1}):
+        return args[0]
+    if node.op.name == "reshape" and isinstance(first, Applied) and first.params.get("keepdims"):
+        kept = [n for n in _first(node).shape if n != 1]
+        if list(node.shape) == kept:
+            return first._replace(params={**first.params, "keepdims": False})
+        if [n for n in node.shape if n != 1] == kept:
+            return first
+    return Applied(node.op, args, node.params, untold(node))
+
+
+def untold(node: Node) -> tuple[str, ...]:
+    """The parameters of a node that say nothing: the axes of a reduction where they are all that its input has."""
+    first, axes = _first(node), node.params.get("axis")
+    return ("axis",) if isinstance(axes, tuple) and hasattr(first, "shape") and len(axes) == len(first.shape) else ()
+
+
+def _first(node: Node) -> Any:
+    return node.inputs[0] if node.inputs else None
+
+
+# --- simpler -----------------------------------------------------------------------------------------
+
+
+def simplified(f: Formula) -> Formula:
+    """The same formula without what changes nothing: factors of 1, double signs, guards against a division by 0."""
+    if not isinstance(f, Applied):
+        return f
+    args = tuple(simplified(a) for a in f.args)
+    rule = _RULES.get(f.op.name)
+    found = rule(*args) if rule is not None else None
+    return f._replace(args=args) if found is None else found
+
+
+def applied(name: str, *args: Formula) -> Formula:
+    """The op of this name, applied and simplified."""
+    return simplified(Applied(OPS[name], args, {}))
+
+
+def _opposite(f: Formula) -> Formula | None:
+    """What `f` is the negative of."""
+    if isinstance(f, (int, float)):
+        return -f if f < 0 else None
+    return f.args[0] if isinstance(f, Applied) and f.op.name == "negative" else None
+
+
+def _add(a: Formula, b: Formula) -> Formula | None:
+    if a == 0 or b == 0:
+        return b if a == 0 else a
+    if isinstance(a, float) and isinstance(b, float):
+        return a + b
+    opposite = _opposite(b)
+    return None if opposite is None else applied("subtract", a, opposite)
+
+
+def _subtract(a: Formula, b: Formula) -> Formula | None:
+    if b == 0:
+        return a
+    if isinstance(a, float) and isinstance(b, float):
+        return a - b
+    if a == 0:
+        return applied("negative", b)
+    opposite = _opposite(b)
+    return None if opposite is None else applied("add", a, opposite)
+
+
+def _multiply(a: Formula, b: Formula) -> Formula | None:
+    if a == 1 or b == 1:
+        return b if a == 1 else a
+    if isinstance(a, float) and isinstance(b, float):
+        return a * b
+    for x, y in ((a, b), (b, a)):
+        if x == -1.0:
+            return applied("negative", y)
+        opposite = _opposite(x)
+        if opposite is not None and isinstance(x, Applied):
+            return applied("negative", applied("multiply", *((opposite, y) if x is a else (y, opposite))))
+    if isinstance(b, float):
+        return applied("multiply", b, a)
+    if _is(a, "reshape") and _is(b, "matrix_transpose") and _is(b.args[0], "reshape"):  # a column times a row
+        return Applied(OPS["outer"], (a.args[0], b.args[0].args[0]), {})
+    return applied("square", a) if a == b else None
+
+
+def _is(f: Formula, name: str) -> TypeGuard[Applied]:
+    return isinstance(f, Applied) and f.op.name == name
+
+
+def _divide(a: Formula, b: Formula) -> Formula | None:
+    if b == 1:
+        return a
+    opposite = _opposite(a)
+    if opposite is not None:
+        return applied("negative", applied("divide", opposite, b))
+    if isinstance(a, Applied) and a.op.name == "divide" and a.args[1] == b:
+        return applied("divide", a.args[0], applied("square", b))
+    return None
+
+
+def _negative(a: Formula) -> Formula | None:
+    return -a if isinstance(a, float) else _opposite(a)
+
+
+def _where(condition: Formula, a: Formula, b: Formula) -> Formula | None:
+    """A guard, as `where(x = 0, 1, x)`, is the value that it guards."""
+    guard = isinstance(condition, Applied) and condition.op.name == "equal" and condition.args[0] == b
+    return b if guard and isinstance(a, float) else None
+
+
+def _pow(a: Formula, b: Formula) -> Formula | None:
+    if b == 1:
+        return a
+    return applied("square", a) if b == 2 else None
+
+
+_RULES: dict[str, Any] = {
+    "add": _add, "subtract": _subtract, "multiply": _multiply, "guarded_multiply": _multiply, "pow": _pow,
+    "masked_multiply": _multiply, "divide": _divide, "negative": _negative, "where": _where,
+}  # fmt: skip
+
+# --- as text -----------------------------------------------------------------------------------------
+
+
+def text(f: Formula, least: int = 0) -> str:
+    """A formula in one line of plain text, in parentheses where it holds together less firmly than `least`.
+
+    >>> x, y = Name("x"), Name("y")
+    >>> text(applied("multiply", applied("add", x, 1.0), applied("exp", applied("negative", y))))
+    '(x + 1) · exp(-y)'
+    """
+    if isinstance(f, Name):
+        return f.text
+    if isinstance(f, (int, float)):
+        return f"({number(f)})" if f < 0 and least > SUM else number(f)
+    found, firm = _text(f)
+    return f"({found})" if firm < least else found
+
+
+def _text(f: Applied) -> tuple[str, int]:
+    form, args = f.op.latex, f.args
+    between = _between(form)
+    if between is not None and len(args) == 2:
+        sign, firm = between
+        return f"{text(args[0], max(firm, SUM))} {sign} {text(args[1], firm + (sign != '+' and sign != '·'))}", firm
+    if form == FRACTION:
+        return f"{text(args[0], PRODUCT)} / {text(args[1], PRODUCT + 1)}", PRODUCT
+    if form == _INVERSE:
+        return f"1 / {text(args[0], PRODUCT + 1)}", PRODUCT
+    if form == "-{0}":
+        return f"-{text(args[0], PRODUCT)}", SIGN
+    if form == _SQUARE:
+        return f"{text(args[0], ATOM)}²", POWER
+    if form == _TRANSPOSE:
+        return f"{text(args[0], ATOM)}ᵀ", POWER
+    if form == _POWER:
+        power = args[1]
+        if isinstance(power, float) and power == int(power):
+            return f"{text(args[0], ATOM)}{str(int(power)).translate(_RAISED)}", POWER
+        return f"{text(args[0], ATOM)}^{text(power, ATOM)}", POWER
+    if f.op.name == "getitem":
+        return f"{text(args[0], ATOM)}{_index(f)}", ATOM
+    return f"{f.op.name}({', '.join([*map(text, args), *_options(f)])})", ATOM
+
+
+def _options(f: Applied) -> list[str]:
+    """The parameters of an op that say something."""
+    found: list[str] = []
+    for key, value in f.params.items():
+        if key in f.hide or value is False or value is None or (key in f.op.defaults and value == f.op.defaults[key]):
+            continue
+        if isinstance(value, tuple) and len(value) == 1 and key != "shape":
+            (value,) = value
+        shown = str(value)
+        if len(shown) <= 24 and not callable(value):
+            found.append(shown if key == "shape" else f"{key}={shown}")
+    return found
+
+
+def _index(f: Applied) -> str:
+    shown = str(f.params["index"])
+    for x in f.args[1:]:
+        shown = shown.replace("#", text(x), 1)
+    return shown
+
+
+def number(x: Any) -> str:
+    """A number with six digits: `0.25`, `-1`, `3.2e-05`."""
+    return f"{float(x) + 0.0:.6g}"
+
+
+# --- as LaTeX ----------------------------------------------------------------------------------------
+
+
+def latex(f: Formula, least: int = 0) -> str:
+    r"""A formula in LaTeX, without dollars.
+
+    >>> latex(applied("divide", 1.0, applied("add", 1.0, applied("exp", Name("h3")))))
+    '\\frac{1}{1 + e^{h_{3}}}'
+    """
+    if isinstance(f, Name):
+        return latex_name(f.text)
+    if isinstance(f, (int, float)):
+        shown = re.sub(r"e([+-])0*(\d+)", lambda m: rf" \cdot 10^{{{m[1].strip('+')}{m[2]}}}", number(f))
+        return rf"\left({shown}\right)" if f < 0 and least > SUM else shown
+    form = f.op.latex
+    if form is None:
+        words = [*map(latex, f.args), *(rf"\mathrm{{{_escaped(o)}}}" for o in _options(f))]
+        return rf"\mathrm{{{_escaped(f.op.name)}}}\left({', '.join(words)}\right)"
+    firm = _firmness(form)
+    parts = [latex(a, _needed(form, i, firm)) for i, a in enumerate(f.args)]
+    found = form.format(*parts)
+    return rf"\left({found}\right)" if firm < least else found
+
+
+def latex_name(name: str) -> str:
+    r"""A name in LaTeX: `h_{3}` for h3, `\mathrm{...}` for words.
+
+    >>> latex_name("w"), latex_name("h12"), latex_name("model.0.weight")
+    ('w', 'h_{12}', '\\mathrm{model.0.weight}')
+    """
+    if len(name) == 1:
+        return name
+    found = re.fullmatch(r"([A-Za-z])(\d+)", name)
+    return f"{found[1]}_{{{found[2]}}}" if found else rf"\mathrm{{{_escaped(name)}}}"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", r"\_").replace(" ", r"\ ").replace("#", r"\#")
+
+
+@lru_cache(512)
+def _between(form: str | None) -> tuple[str, int] | None:
+    """For a form `{0} sign {1}`: the sign in text and how firmly it binds."""
+    found = re.fullmatch(r"\{0\} (\S+) \{1\}", form or "")
+    return _BETWEEN.get(found[1]) if found else None
+
+
+@lru_cache(512)
+def _firmness(form: str) -> int:
+    between = _between(form)
+    if between is not None:
+        return between[1]
+    if form == "-{0}":
+        return SIGN
+    if form in (_SQUARE, _POWER, _TRANSPOSE):
+        return POWER
+    return PRODUCT if _bare(form, 0) else ATOM
+
+
+def _needed(form: str, i: int, firm: int) -> int:
+    """How firmly the argument `i` must hold together where it stands in `form`."""
+    if not _bare(form, i):
+        return 0
+    if firm == POWER:
+        return ATOM
+    return max(firm, SUM) + (i > 0 and firm in (SUM, PRODUCT) and "+" not in form and "cdot" not in form)
+
+
+@lru_cache(512)
+def _bare(form: str, i: int) -> bool:
+    """Does argument `i` stand in a form without braces, parentheses or bars around it?"""
+    at = form.find(f"{{{i}}}")
+    before, after = form[:at].rstrip(), form[at + 3 :].lstrip()
+    return not (
+        before.endswith(("{", "(", "|", ",", r"\lfloor", r"\lceil")) and after.startswith(("}", ")", "|", ",", "\\r"))
+    )
