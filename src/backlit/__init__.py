@@ -55,6 +55,7 @@ _LAZY_FUNCTIONS = {
     "diagnose": ".explain.diagnosis",
     "draw": ".show.graph.drawing",
     "minimize": ".optim.minimize",
+    "trace_nonfinite": ".explain.nonfinite",
 }
 
 #: What `nn.Layer` asks the layers above for.
@@ -69,6 +70,7 @@ _higher.PLACES.update(
     rate_curve="backlit.show.training.rate_curve",
     draw="backlit.show.graph.drawing.draw",
     flow_picture="backlit.show.flow.flow_picture",
+    trace_nonfinite="backlit.explain.nonfinite.trace_nonfinite",
 )
 
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from ..autodiff.checkpoint import AGAIN, TRACED
 from ..base.config import enable_grad, settings
+from ..base.dtypes import FLOAT
 from ..base.errors import GradientError
+from ..graph.bind import without_derivative
 from ..graph.graph import Graph
 from ..graph.node import Node, Turn, mark
 from ..graph.tensor import LEAF, Tensor, edge, wrap
@@ -39,11 +41,15 @@ class Flat(NamedTuple):
     turns: tuple[Turn, ...]
 
 
-def flattened(outputs: Sequence[Tensor], graph: Graph | None = None, values: Sequence[Any] = ()) -> Flat:
+def flattened(
+    outputs: Sequence[Tensor], graph: Graph | None = None, values: Sequence[Any] = (), whole: bool = False
+) -> Flat:
     """Compute `outputs` again from their leaves, which stay the nodes that they are.
 
     Args:
         graph: instead of the graph behind `outputs`, this one, on `values` for its inputs.
+        whole: keep what has no derivative too, such as comparisons and what `stop_gradient` returns, as nodes at which
+            derivatives end; else it stands in the graph as a constant.
 
     Raises:
         GradientError: part of the graph was let go by an earlier `backward()`.
@@ -59,7 +65,7 @@ def flattened(outputs: Sequence[Tensor], graph: Graph | None = None, values: Seq
         leaves = [n for n in order if n.op is LEAF]
         graph = Graph(leaves, [y.node if y.node is not None else y.value for y in outputs])
         values = [edge(n) for n in leaves]
-    visitor = _Flattening()
+    visitor = _Flattening(whole)
     with settings(keep_values=True), enable_grad(), np.errstate(all="ignore"):
         found = graph.replay(values, visitor)
     images = visitor.images | dict(zip(graph.inputs, values, strict=True))
@@ -70,7 +76,8 @@ def flattened(outputs: Sequence[Tensor], graph: Graph | None = None, values: Seq
 class _Flattening:
     """What replaying does with each node."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool) -> None:
+        self.whole = whole
         self.images: dict[Node, Any] = {}
         self.sources: dict[Node, Node] = {}
         self.turns: list[Turn] = []
@@ -80,6 +87,8 @@ class _Flattening:
         result = self._result(node, args)
         if result is None:
             result = GRAPH.again(node, args)
+            if self.whole:
+                result = _standing(node, args, result)
         for made in _made(result, start):
             self.sources.setdefault(made, node)
         self.images[node] = result
@@ -131,6 +140,16 @@ class _Flattening:
         start = mark()
         yield
         self.turns.append(Turn(node.label, index, start, mark()))
+
+
+def _standing(node: Node, args: list[Any], result: Any) -> Any:
+    """What was computed without leaving a node, with one: derivatives end there."""
+    if not isinstance(result, Tensor) or result.node is not None or node.op.results is not None:
+        return result
+    if result.dtype.char not in FLOAT and not any(isinstance(x, Tensor) and x.node is not None for x in args):
+        return result
+    inputs = tuple((x.value if x.node is None else x.node) if isinstance(x, Tensor) else x for x in args)
+    return edge(Node(without_derivative(node.op), inputs, node.params, result.value, result.value, node.place))
 
 
 #: `Graph.again` needs nothing of the graph it is asked of.

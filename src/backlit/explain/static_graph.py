@@ -14,8 +14,13 @@ from ..modes.static.session import Session
 from .flatten import Flat, flattened
 
 
-def flattened_static(y: Tensor, others: Sequence[Tensor], session: Session, feed_dict: Mapping[Any, Any]) -> Flat:
-    """The flat graph of `y`; the images of `others`, tensors of the same graph, are in it too."""
+def flattened_static(
+    y: Tensor, others: Sequence[Tensor], session: Session, feed_dict: Mapping[Any, Any], whole: bool = False
+) -> Flat:
+    """The flat graph of `y`; the images of `others`, tensors of the same graph, are in it too.
+
+    For `whole` see `flattened`.
+    """
     special, nodes, values = session.opened([y, *others], feed_dict)
     given = [
         edge(leaf_node(v, name=n.name)) if n.dtype.char in FLOAT else wrap(v)
@@ -23,7 +28,7 @@ def flattened_static(y: Tensor, others: Sequence[Tensor], session: Session, feed
     ]
     if not isinstance(special.ends[0], Computed):
         raise GradientError(f"explain: {y.node.label if y.node else 'the output'} is not computed from anything.")
-    flat = flattened((), special.graph, given)
+    flat = flattened((), special.graph, given, whole)
     images: dict[Node, Any] = dict(flat.images) | dict(zip(nodes, given, strict=True))
     for other, end in zip(others, special.ends[1:], strict=True):
         if isinstance(end, Computed):

@@ -49,7 +49,7 @@ class Tape:
 
     Attributes:
         output: the node of the value that is explained.
-        seed: its cotangent.
+        seed: its cotangent; a function that is given here makes it of the output.
         nodes: all nodes that the output was computed from, inputs before their users.
         flat: how they came of the graph that was given.
         names: names of nodes: the user's variables, the arguments of the function, the parameters of the model.
@@ -214,16 +214,20 @@ class Tape:
 
     @cached_property
     def _layers(self) -> dict[Node, tuple[Called, ...]]:
-        spans = _Spans(self.calls)
-        return {node: spans.around(self.source(node).serial) for node in self.nodes}
+        return {node: self._calls_by_span.around(self.source(node).serial) for node in self.nodes}
+
+    @cached_property
+    def _calls_by_span(self) -> _Spans[Called]:
+        return _Spans(self.calls)
 
     def layers(self, node: Node) -> tuple[Called, ...]:
         """The calls of layers that a node was made within, the outermost first."""
-        return self._layers[node]
+        known = self._layers.get(node)
+        return self._calls_by_span.around(self.source(node).serial) if known is None else known
 
     def layer(self, node: Node) -> str:
         """The path of the innermost layer that made a node; empty outside of layers."""
-        around = self._layers[node]
+        around = self.layers(node)
         return around[-1].path if around else ""
 
     def turn(self, node: Node) -> str:
@@ -311,7 +315,7 @@ def tape_of(
 def _called(function: Callable[..., Any], args: Sequence[Any], where: str) -> tuple[Tensor, dict[Node, str]]:
     """The first leaf of what a function returns, with its arguments as nodes, and the names of these."""
     plain = function.function if isinstance(function, Compiled) else function
-    names = _argument_names(plain, len(args))
+    names = argument_names(plain, len(args))
     known: dict[Node, str] = {}
     new: list[Any] = []
     for name, arg in zip(names, args, strict=True):
@@ -339,7 +343,8 @@ def _entered(x: Any, path: str, known: dict[Node, str]) -> Any:
     return t
 
 
-def _argument_names(function: Callable[..., Any], count: int) -> list[str]:
+def argument_names(function: Callable[..., Any], count: int) -> list[str]:
+    """What a function calls its first `count` arguments."""
     try:
         parameters = list(signature(function).parameters.values())
     except (TypeError, ValueError):

@@ -144,7 +144,7 @@ def bind_symbolic(op: OpDef, inputs: Sequence[Any], params: dict[str, Any]) -> A
             )
         else:
             sources.append(x.node)
-    node = enter(graph, op if _recording() else _cut(op, op.native), tuple(sources), params, spec)
+    node = enter(graph, op if _recording() else _cut(op, op.native, IN_NO_GRAD), tuple(sources), params, spec)
     if op.results is None:
         return edge(node)
     picked = [edge(enter(graph, PICK, (node,), {"index": i}, s)) for i, s in enumerate(spec)]
@@ -177,14 +177,23 @@ def enter(
     return node
 
 
+#: Why no derivative passes an op inside `no_grad()`.
+IN_NO_GRAD = "it was made inside no_grad()"
+
+
+def without_derivative(op: OpDef) -> OpDef:
+    """The same op, and no derivative passes."""
+    return _cut(op, op.native, op.nondiff or "what it computes is a constant here")
+
+
 @lru_cache(1024)
-def _cut(op: OpDef, native: Any) -> OpDef:
-    """The op as it stands inside `no_grad()`: the same, and no derivative passes."""
+def _cut(op: OpDef, native: Any, reason: str) -> OpDef:
+    """The op as it stands where no derivative passes, for a reason."""
     if op.stops:
         return op
     twin = OpDef(
         op.name, op.eval, infer=op.infer, dtypes=op.dtypes, promotes=op.promotes, results=op.results, traits="stops",
-        nondiff="it was made inside no_grad()",
+        nondiff=reason,
     )  # fmt: skip
     twin.family, twin.native = op.family, native
     return twin

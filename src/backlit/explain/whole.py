@@ -1,0 +1,106 @@
+"""`whole_tape`: a Tape in which what has no derivative stands too: comparisons, `stop_gradient`, `no_grad` blocks.
+
+A Tensor that was computed eagerly has lost these. A function is traced, so that nothing of it is lost, and what was
+traced is computed; one that must know values (`if x > 0`) is simply called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..base.config import enable_grad
+from ..base.dtypes import FLOAT
+from ..base.errors import ArgumentError, GraphError
+from ..base.trees import leaves, leaves_with_paths, rebuild
+from ..graph.closure import as_tensor, reached_outside, spec_of
+from ..graph.graph import Graph
+from ..graph.node import Node, mark
+from ..graph.tensor import LEAF, Tensor, edge, leaf_node, symbol, wrap
+from ..modes.compile import Compiled
+from ..modes.static.session import Session
+from .flatten import flattened
+from .static_graph import flattened_static
+from .tape import Tape, argument_names, tape_of
+
+
+def whole_tape(
+    y: Any, *args: Any, wrt: Sequence[Any] = (), cotangent: Any = None, feed_dict: Mapping[Any, Any] | None = None,
+    session: Session | None = None, names: Mapping[str, Any] | None = None, where: str = "explain",
+) -> Tape:  # fmt: skip
+    """The Tape of a value, as `tape_of` makes it, with all that was computed on the way.
+
+    >>> import backlit as bl
+    >>> tape = whole_tape(lambda w: (w * bl.stop_gradient(w)).sum(), bl.tensor([1.0, 2.0]))
+    >>> [(tape.name(n), n.op.name) for n in tape.nodes]
+    [('w', 'leaf'), ('h1', 'stop_gradient'), ('h2', 'multiply'), ('h3', 'sum')]
+    """
+    if isinstance(y, Tensor):
+        if y.value is None and y.node is not None and session is not None:
+            return Tape(flattened_static(y, wrt, session, feed_dict or {}, whole=True), cotangent, _known(names))
+    elif callable(y):
+        try:
+            found = _traced(y.function if isinstance(y, Compiled) else y, args, where)
+        except GraphError:  # it asks for a value
+            found = None
+        if found is not None:
+            output, graph, values, known = found
+            if output is None:
+                flat = flattened((), graph, values, whole=True)
+                return Tape(flat, cotangent, known | _known(names), where=where)
+            y, args = output, ()
+    return tape_of(
+        y, *args, wrt=wrt, cotangent=cotangent, feed_dict=feed_dict, session=session, names=names, where=where
+    )
+
+
+def _known(names: Mapping[str, Any] | None) -> dict[Node, str]:
+    found: dict[Node, str] = {}
+    for name, x in (names or {}).items():
+        for path, leaf in leaves_with_paths(x, name):
+            if isinstance(leaf, Tensor) and leaf.node is not None:
+                found.setdefault(leaf.node, path)
+    return found
+
+
+def _traced(
+    function: Callable[..., Any], args: Sequence[Any], where: str
+) -> tuple[Tensor | None, Graph, list[Tensor], dict[Node, str]] | None:
+    """The graph of a function with the values of its inputs, and the names of these; or the result itself, where it
+    does not depend on them. None where the function closes over what was computed outside.
+    """
+    start = mark()
+    inputs: list[Node] = []
+    values: list[Tensor] = []
+    known: dict[Node, str] = {}
+    new: list[Any] = []
+    for name, arg in zip(argument_names(function, len(args)), args, strict=True):
+        entered: list[Any] = []
+        for path, x in leaves_with_paths(arg, name):
+            if isinstance(x, (str, bytes, bool, int)) or callable(x) or x is None:
+                entered.append(x)
+                continue
+            t = as_tensor(x)
+            if t.value is None:
+                raise ArgumentError(f"{where}: {path} has no value; explain the outer function itself.")
+            traced = symbol(spec_of(t), path)
+            if t.dtype.char in FLOAT:
+                value = t if t.node is not None and t.node.op is LEAF else edge(leaf_node(t.value, name=path))
+                known[value._node] = path
+            else:
+                value = wrap(t.value)
+            entered.append(traced)
+            inputs.append(traced._node)
+            values.append(value)
+        new.append(rebuild(arg, iter(entered)))
+    with enable_grad():
+        found = leaves(function(*new))
+    if not found or not isinstance(found[0], Tensor):
+        raise ArgumentError(f"{where}: the function must return a Tensor first, got {type(found[:1]).__name__}.")
+    y = found[0]
+    if y.node is None:
+        return y, Graph((), ()), [], known
+    outside = reached_outside([y.node], set(inputs), start)
+    if any(n.op is not LEAF or n.value is None for n in outside):
+        return None
+    return None, Graph([*inputs, *outside], [y.node]), [*values, *map(edge, outside)], known
