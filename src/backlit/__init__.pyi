@@ -69,6 +69,7 @@ from .modes.compile import compile as compile
 from .explain.diagnosis import diagnose as diagnose
 from .show.graph.drawing import draw as draw
 from .optim.minimize import minimize as minimize
+from .explain.nonfinite import trace_nonfinite as trace_nonfinite
 
 #: What a function takes as an input: a Tensor, an array or number, or nested lists of these.
 TensorLike = Tensor | numpy.ndarray[Any, Any] | numpy.generic | builtins.bool | int | float | complex | Sequence[Any]

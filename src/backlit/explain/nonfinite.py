@@ -22,8 +22,8 @@ from ..graph.tensor import LEAF, Tensor, edge, leaf_node
 from ..modes.compile import Compiled
 from ..modes.static.session import Session
 from ..modes.static.variables import VARIABLE
-from .origin import Input, Origin, Step, described
 from .nonfinite_reasons import Case, Largest, Reason, reason_for
+from .origin import Input, Origin, Step, described
 from .tape import Tape, argument_names
 from .whole import whole_tape
 
@@ -39,7 +39,10 @@ _DATA = Reason(
     "common replacements",
 )  # fmt: skip
 _CONSTANT = Reason(
-    "a constant that is not finite", (), False, lambda c: True,
+    "a constant that is not finite",
+    (),
+    False,
+    lambda c: True,
     "a constant is not finite: it was computed outside of what is traced, or written down",
     "look at where it is made",
 )
@@ -67,13 +70,13 @@ def trace_nonfinite(
     if not callable(y) and args:
         raise ArgumentError("trace_nonfinite: arguments are for a function; the Tensor is computed already.")
     chosen = () if wrt is None else (wrt,) if isinstance(wrt, str) or not isinstance(wrt, Sequence) else tuple(wrt)
-    seed = cotangent
     tensors = [t for t in chosen if not isinstance(t, str)]
-    tape = whole_tape(
-        y, *args, wrt=tensors, cotangent=_ones if seed is None else seed, feed_dict=feed_dict, session=session,
-        names=names, where="trace_nonfinite",
-    )  # fmt: skip
-    return _Search(tape, _targets(tape, y, args, chosen)).origin()
+    with np.errstate(all="ignore"):
+        tape = whole_tape(
+            y, *args, wrt=tensors, cotangent=_ones if cotangent is None else cotangent, feed_dict=feed_dict,
+            session=session, names=names, where="trace_nonfinite",
+        )  # fmt: skip
+        return _Search(tape, _targets(tape, y, args, chosen)).origin()
 
 
 def _ones(y: Any) -> Any:
@@ -118,17 +121,16 @@ class _Search:
     def origin(self) -> Origin | None:
         """Of the output, or else of the gradients."""
         tape = self.tape
-        with np.errstate(all="ignore"):
-            if not _fine(tape.output.value):
-                return self._from([tape.output], f"{self._called(tape.output)} is {described(tape.output.value)}")
-            found = self._gradients()
-            bad = [n for n in self.targets if n in found and not _fine(found[n].value)]
-            if not bad:
-                return None
-            names = [tape.name(n) for n in bad]
-            shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-            end = f"The gradient of {shown} is not finite, though {self._called(tape.output)} is"
-            return self._from([found[n].node for n in bad], end)
+        if not _fine(tape.output.value):
+            return self._from([tape.output], f"{self._called(tape.output)} is {described(tape.output.value)}")
+        found = self._gradients()
+        bad = [n for n in self.targets if n in found and not _fine(found[n].value)]
+        if not bad:
+            return None
+        names = [tape.name(n) for n in bad]
+        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        end = f"The gradient of {shown} is not finite, though {self._called(tape.output)} is"
+        return self._from([found[n].node for n in bad], end)
 
     def _called(self, node: Node) -> str:
         value = np.asarray(node.value)
@@ -154,7 +156,9 @@ class _Search:
             causes = _causes(node)
             if not causes:
                 births.append(node)
-            elif np.isnan(_bad_part(node.value)).any() and not any(np.isnan(_bad_part(_value(x))).any() for x in causes):
+            elif np.isnan(_bad_part(node.value)).any() and not any(
+                np.isnan(_bad_part(_value(x))).any() for x in causes
+            ):
                 meetings.append(node)
             for x in causes:
                 if not isinstance(x, Node):
@@ -198,8 +202,8 @@ class _Search:
             mend = _DATA.mend
             if value in self.targets:
                 mend = (
-                    "parameters that are not finite were ruined in the step before: trace that step, lower the learning "
-                    "rate or clip the gradients"
+                    "parameters that are not finite were ruined in the step before: trace that step, lower the "
+                    "learning rate or clip the gradients"
                 )
             return self._told(
                 value, value, np.asarray(value.value), "input", end, _DATA, _DATA.why.format(name=name), (), mend
@@ -297,7 +301,7 @@ def _size(value: Any) -> float:
 def _spoilt(value: Any) -> bool:
     """Has it a NaN, or a +inf? Minus infinity alone may be a mask."""
     x = np.asarray(value)
-    return bool(np.isnan(x).any() or np.isposinf(x.real).any())
+    return bool(np.isnan(x).any() or np.isposinf(np.real(x)).any())
 
 
 def _causes(node: Node) -> list[Any]:

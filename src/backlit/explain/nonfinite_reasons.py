@@ -103,8 +103,13 @@ def _infinite(c: Case) -> bool:
     return any(x is not None and np.isinf(np.asarray(x)).any() for x in c.inputs)
 
 
+def _argument(c: Case) -> Any:
+    """What a logarithm is taken of."""
+    return c.at(0) + 1 if c.op == "log1p" else c.at(0)
+
+
 def _log_zero(c: Case) -> bool:
-    return _zero(c.at(0) + 1 if c.op == "log1p" else c.at(0))
+    return _zero(_argument(c))
 
 
 def _grown(c: Case) -> bool:
@@ -118,7 +123,8 @@ def _row_masked(c: Case) -> bool:
 
 TABLE: tuple[Reason, ...] = (
     Reason(
-        "the branch of where that was not taken", (), False, lambda c: c.untaken and c.users & {"where", "clip", "maximum", "minimum"},
+        "the branch of where that was not taken", (), False,
+        lambda c: c.untaken and c.users & {"where", "clip", "maximum", "minimum"},
         "the branch of where that was not taken: its value is dropped, but its derivative is 0 times infinity",
         "put where inside, so that nothing infinite is computed: bl.log(bl.where(ok, x, 1)) before bl.where(ok, ..., "
         "0)",
@@ -141,12 +147,13 @@ TABLE: tuple[Reason, ...] = (
         "take bl.logsumexp(x, axis) in place of bl.log(bl.sum(bl.exp(x), axis)), and x in place of bl.log(bl.exp(x))",
     ),
     Reason(
-        "log of 0", LOGS, False, lambda c: _log_zero(c) and not np.any(c.at(0) < 0), "log(0) is minus infinity",
+        "log of 0", LOGS, False, lambda c: _log_zero(c) and not np.any(_argument(c) < 0), "log(0) is minus infinity",
         "keep the input away from 0: bl.log(x + 1e-7) or bl.log(bl.maximum(x, 1e-7)); in x log x put bl.where inside: "
         "bl.log(bl.where(x > 0, x, 1))",
     ),
     Reason(
-        "log of a negative number", LOGS, False, lambda c: np.any(c.at(0) < 0), "the logarithm of a negative number",
+        "log of a negative number", LOGS, False, lambda c: np.any(_argument(c) < 0),
+        "the logarithm of a negative number",
         "let the input be positive: bl.softplus(x), bl.exp(x), or bl.log(bl.maximum(x, 1e-7))",
     ),
     # --- quotients, roots, powers ---------------------------------------------------------------------
@@ -262,7 +269,8 @@ TABLE: tuple[Reason, ...] = (
     ),
     # --- derivatives ------------------------------------------------------------------------------------
     Reason(
-        "norm'(0)", ("sqrt",), True, lambda c: _zero(c.of(0)) and "sum" in c.makers and c.makers & {"square", "pow", "multiply"},
+        "norm'(0)", ("sqrt",), True,
+        lambda c: _zero(c.of(0)) and "sum" in c.makers and c.makers & {"square", "pow", "multiply"},
         "the derivative of a norm at 0: sqrt'(0) is infinite, and meets the derivative 0 of the squares",
         "take bl.linalg.vector_norm(x), whose derivative at 0 is 0, or add a small number: bl.sqrt(s + 1e-12)",
     ),
@@ -273,10 +281,6 @@ TABLE: tuple[Reason, ...] = (
     Reason(
         "pow'(0)", ("pow",), True, lambda c: _zero(c.of(0)),
         "the derivative of x**p at 0 is infinite for p below 1", "keep the base away from 0: (x + 1e-7) ** p",
-    ),
-    Reason(
-        "std'(0)", ("std",), True, lambda c: True,
-        "the derivative of a standard deviation that is 0", "take bl.sqrt(bl.var(x) + 1e-12)",
     ),
     Reason(
         "log'(0)", LOGS, True, lambda c: True, "the derivative of log is infinite at 0 (1/x overflows near it)",
