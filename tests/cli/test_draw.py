@@ -45,3 +45,12 @@ def test_a_terminal_gets_colours(
     monkeypatch.setitem(sys.modules, "rich.text", None)
     assert main(["draw", str(script)]) == 0
     assert "\x1b[" not in capsys.readouterr().out
+
+
+def test_an_expression_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["draw", "1/(1+exp(-(w*x+b)))", "x=1", "w=0", "b=0"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("1/(1+exp(-(w*x+b)))\n")
+    assert "◎ h6 = 1 / h5" in out
+    assert main(["draw", "w*x", "w=1"]) == 1
+    assert "no value for x" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..base.errors import MissingExtra
 from ..base.extras import require
+from ..explain.expression import Expression, assignments
 from ..show.graph.drawing import Drawing, draw
 from .subject import subject
 
@@ -24,12 +25,14 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "draw",
-        help="the graph of a run or script, with values and gradients",
+        help="the graph of a formula, run or script, with values and gradients",
         description="Draw the graph behind a value: nodes by layer, values, gradients, red where these vanish or "
         "burst. RUN is a run folder: the loss of its network on some of its samples. SCRIPT.py is run, and the last "
         "value that it called backward() on is drawn, or the variable NAME.",
+        epilog='Example: backlit draw "1/(1+exp(-(w*x+b)))" x=1 w=0 b=0',
     )
-    command.add_argument("subject", metavar="RUN|SCRIPT.py[:NAME]", help="what to draw")
+    command.add_argument("subject", metavar="EXPRESSION|RUN|SCRIPT.py[:NAME]", help="what to draw")
+    command.add_argument("values", nargs="*", metavar="NAME=VALUE", help="of the expression: x=1, W=[1,2;3,4]")
     command.add_argument("--out", type=Path, metavar="FILE", help="write it to a .svg, .html, .png or .txt file")
     command.add_argument("--wrt", metavar="NAME", help="widths by the share of the gradient by this node or parameter")
     command.add_argument(
@@ -46,8 +49,14 @@ def _collapse(text: str) -> Any:
 
 def run(options: argparse.Namespace) -> int:
     """Draw it."""
-    found = subject(options.subject)
-    drawing = draw(found.y, names=found.names, wrt=options.wrt, collapse=options.collapse, title=found.title)
+    chosen = {"wrt": options.wrt, "collapse": options.collapse}
+    if options.values:
+        expression = Expression(options.subject)
+        values = assignments(options.values, expression)
+        drawing = draw(expression.function(tuple(values)), *values.values(), title=expression.source, **chosen)
+    else:
+        found = subject(options.subject)
+        drawing = draw(found.y, names=found.names, title=found.title, **chosen)
     if options.out is None:
         show(drawing)
     else:

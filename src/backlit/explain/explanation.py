@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import os.path
-import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
-import numpy as np
-
 from ..base.errors import ArgumentError
-from ..base.higher import PLACES, higher
+from ..base.higher import higher
 from ..graph.node import Node
 from ..graph.tensor import Tensor
 from ..modes.static.session import Session
-from ..nn import Layer
 from .contributions import shares
 from .formula import formula
 from .local import Local, locals_of
 from .paths import Paths, paths_of
 from .symbols import Formula
 from .tape import Edge, Tape, tape_of
-
-#: Longer collections among the variables of the caller are not searched for Tensors.
-MANY = 1000
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from .variables import variables
 
 
 class Row:
@@ -143,10 +135,8 @@ class Explanation:
         return document(self)
 
     def picture(self, path: str | FilePath | None = None) -> Any:
-        """The graph as a drawing, with the edges as wide as their share of the gradient."""
-        if "draw" not in PLACES:
-            raise ArgumentError("explain: this installation has no drawings; str(explanation) has the same as text.")
-        drawing = higher("draw")(self.tape)
+        """The graph as a drawing; where one gradient is explained, with edges as wide as their share of it."""
+        drawing = higher("draw")(self)
         if path is not None:
             drawing.save(path)
         return drawing
@@ -212,7 +202,7 @@ def explain(
     y = h3 = 0.5   at w = 0, x = 1, b = 0
     """
     given = dict(names or {})  # of two names for one Tensor the first counts
-    names = given | {name: x for name, x in _variables().items() if name not in given}
+    names = given | {name: x for name, x in variables().items() if name not in given}
     wanted = [] if wrt is None else list(wrt) if isinstance(wrt, (list, tuple)) else [wrt]
     others = [x for x in wanted if isinstance(x, Tensor)]
     tape = tape_of(
@@ -247,21 +237,3 @@ def _symbol(tape: Tape, y: Any) -> str:
     own = getattr(getattr(y, "function", y), "__name__", "")
     taken = {tape.name(n) for n in tape.nodes}
     return next(s for s in (own, "y", "f", "the output") if s == "the output" or (s.isidentifier() and s not in taken))
-
-
-def _variables() -> dict[str, Any]:
-    """The Tensors, arrays, networks and collections of them among the variables of whoever called us, by name."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    found: dict[str, Any] = {}
-    if frame is None:
-        return found
-    for name, value in frame.f_locals.items():
-        if name.startswith("_") or name in ("In", "Out"):
-            continue
-        if isinstance(value, (Tensor, np.ndarray, Layer)) or (
-            isinstance(value, (dict, list, tuple)) and len(value) <= MANY
-        ):
-            found[name] = value
-    return found

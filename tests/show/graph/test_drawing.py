@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -51,7 +50,7 @@ def test_weights_of_edges_are_the_norms_of_what_comes_back_along_them() -> None:
     x = bl.tensor(rng.normal(size=3), requires_grad=True)
     drawing = bl.draw((x * 2).sum() + (x * x).sum() * 3)
     ids = {n.label: n.id for n in drawing.scene.nodes}
-    weights = [e.weight for e in drawing.scene.edges if e.source == ids["leaf 1"]]
+    weights = [e.weight for e in drawing.scene.edges if e.source == ids["x"]]
     values = x.numpy()
     np.testing.assert_allclose(weights, [np.linalg.norm([2] * 3), *[np.linalg.norm(3 * values)] * 2])
 
@@ -64,8 +63,8 @@ def test_ops_with_several_results_are_one_node() -> None:
     scene = bl.draw(parts, np.array([3.0, 5.0])).scene
     nodes = {n.label: n for n in scene.nodes}
     assert not any(n.op == "pick" for n in scene.nodes)
-    assert (nodes["h1"].formula, nodes["h1"].gradient) == ("unstack(x)", "2 ‖3.61‖")  # the norm of (2, 3)
-    assert [n.formula for n in scene.nodes if "h1[" in n.formula] == ["h1[0] * 2", "h1[1] * h5"]
+    assert (nodes["h1"].brief, nodes["h1"].gradient) == ("unstack(x)", "2 ‖3.61‖")  # the norm of (2, 3)
+    assert [n.formula for n in scene.nodes if "h1[" in n.formula] == ["h1[0] · 2", "h1[1] · h5"]
     (edge,) = (e for e in scene.edges if e.target == nodes["h1"].id)
     assert edge.weight == pytest.approx(np.hypot(2, 3))
 
@@ -131,11 +130,17 @@ def test_with_respect_to_one_leaf_widths_are_shares() -> None:
 def test_every_subject_can_be_drawn() -> None:
     model, x = nn.Sequential(nn.Dense(3, "relu"), nn.Dense(2)), np.ones((2, 4), "float32")
     of_model = bl.draw(model, x)
-    assert {"0.weight", "1.bias", "input"} <= {n.label for n in of_model.scene.nodes}
+    assert {"0.weight", "1.bias", "x"} <= {n.label for n in of_model.scene.nodes}
     assert "sum of the output's elements" in str(of_model)
+    assert "□ input " in str(bl.draw(model, np.zeros((2, 4), "float32")))
     assert bl.draw(bl.compile(lambda x: bl.tanh(x)), 1.0).scene.nodes[-1].formula == "tanh(x)"
     tape = NETWORKS["neuron"]()
-    assert str(bl.draw(SimpleNamespace(tape=tape))) == str(bl.draw(tape)) == str(higher("draw")(tape))
+    assert str(bl.draw(tape)) == str(higher("draw")(tape))
+    w, v = bl.tensor(2.0, requires_grad=True), bl.tensor(3.0, requires_grad=True)
+    of_one, of_two = bl.explain(w * w * v, wrt=w), bl.explain(w * w * v)
+    assert "edge share" in classes(of_one.picture(), "path")
+    assert "edge fine" in classes(of_two.picture(), "path")
+    assert {"w", "v"} <= {n.label for n in bl.draw(w * v).scene.nodes}
     bare = bl.draw(tape, values=False, gradients=False)
     assert not any(n.value or n.gradient for n in bare.scene.nodes)
     with pytest.raises(bl.ArgumentError, match="give an input for Sequential"):

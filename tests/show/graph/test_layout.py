@@ -109,10 +109,10 @@ def test_large_graphs_are_laid_out_soon(size: int, limit: float) -> None:
     rng = random.Random(1)
     wires = {Wire(rng.randrange(max(0, i - 20), i), i) for i in range(1, size) for _ in range(rng.choice((1, 1, 2)))}
     times: list[float] = []
-    for _ in range(2):  # others may be at work
-        start = time.perf_counter()
+    for _ in range(3):  # others may be at work
+        start = time.process_time()
         layered([Item(80, 40)] * size, sorted(wires))
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < limit * (5 if sys.gettrace() else 1)  # coverage traces every line
 
 

@@ -13,7 +13,9 @@ import numpy as np
 from ...base.errors import ArgumentError
 from ...base.extras import require
 from ...explain.contributions import shares
+from ...explain.explanation import Explanation
 from ...explain.tape import Tape, tape_of
+from ...explain.variables import variables
 from ...graph.tensor import Tensor
 from ...modes.static.session import Session
 from ...nn import Layer
@@ -101,7 +103,7 @@ def draw(
     Args:
         y: a Tensor that was computed (before `backward()` lets its graph go); a function, compiled or not, or a network
             (`nn.Layer`), which is called with `args`; a tensor of a static graph, with `session` or, without values,
-            without; an explanation, or its Tape.
+            without; an explanation (with one `wrt`, edges are as wide as their share of that gradient), or its Tape.
         args: of the function or network; the floating-point leaves of a function's arguments are nodes.
         wrt: a Tensor, or the name of a node: edges are then as wide as their share of the gradient by it.
         values, gradients: show them?
@@ -110,7 +112,7 @@ def draw(
             nested deeper; a path or a list of paths these layers.
         session, feed_dict: of a static graph.
         cotangent: of y; 1 for every element by default, so that gradients are those of its sum.
-        names: names of Tensors and arrays.
+        names: names of Tensors and arrays, besides the variables of the function that calls this.
         title: to stand above the drawing.
 
     Raises:
@@ -122,7 +124,7 @@ def draw(
     >>> print(bl.draw(bl.sigmoid(w * x + b)))
     ◆ w                                               0                   ∂ 0.25      ████████▊
     ◆ x                                               1                   ∂ 0         zero
-    ○ h1 = w * x                                      0                   ∂ 0.25      ████████▊
+    ○ h1 = w · x                                      0                   ∂ 0.25      ████████▊
     ◆ b                                               0                   ∂ 0.25      ████████▊
     ○ h2 = h1 + b                                     0                   ∂ 0.25      ████████▊
     ◎ h3 = sigmoid(h2)                                0.5                 ∂ 1         ██████████
@@ -135,7 +137,10 @@ def draw(
             raise ArgumentError("draw: a static graph has gradients when it is run: give session= (and feed_dict=).")
         scene = scene_of(y)
         return Drawing(scene, chosen(scene, collapse), title)
-    tape, notes = _tape(y, args, wrt, session, feed_dict, cotangent, names or {})
+    if isinstance(y, Explanation):
+        y, wrt = y.tape, y.wrt[0] if wrt is None and len(y.wrt) == 1 else wrt
+    names = (variables() if session is None else {}) | dict(names or {})
+    tape, notes = _tape(y, args, wrt, session, feed_dict, cotangent, names)
     found = None if wrt is None else shares(tape, _node(tape, wrt))
     scene = scene_of(tape, values=values, gradients=gradients, shares=found)
     scene = Scene(scene.nodes, scene.edges, scene.groups, scene.output, (*scene.notes, *notes))
@@ -146,13 +151,12 @@ def _tape(
     y: Any, args: tuple[Any, ...], wrt: Any, session: Any, feed_dict: Any, cotangent: Any, names: Mapping[str, Any]
 ) -> tuple[Tape, list[str]]:
     """The Tape to draw, and what must be said of it."""
-    tape = y if isinstance(y, Tape) else getattr(y, "tape", None)
-    if isinstance(tape, Tape):
-        return tape, []
+    if isinstance(y, Tape):
+        return y, []
     if isinstance(y, Layer):
         if not args:
             raise ArgumentError(f"draw: give an input for {type(y).__name__} as well: bl.draw(model, x).")
-        names = {"input" if len(args) == 1 else f"input {i + 1}": x for i, x in enumerate(args)} | dict(names)
+        names = dict(names) | {"input" if len(args) == 1 else f"input {i + 1}": x for i, x in enumerate(args)}
         y, args = y(*args), ()
     tape = tape_of(
         y, *args, wrt=[wrt] if isinstance(wrt, Tensor) else [], session=session, feed_dict=feed_dict, names=names,
@@ -170,6 +174,8 @@ def _node(tape: Tape, wrt: Any) -> Any:
     if not isinstance(wrt, str):
         return wrt
     named = {tape.name(n): n for n in tape.nodes if n.op.results is None}
+    named |= {path: n for n, path in tape.parameters.items()}
     if wrt not in named:
-        raise ArgumentError(f"draw: wrt names {wrt!r}; there are {', '.join(map(tape.name, tape.leaves))}.")
+        leaves = ", ".join(tape.parameters.get(n) or tape.name(n) for n in tape.leaves)
+        raise ArgumentError(f"draw: wrt names {wrt!r}; there are {leaves}.")
     return named[wrt]

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...explain.symbols import Applied, Formula, Name, applied_at, formula_of
+from ...explain.symbols import text as written
 from ...explain.tape import Edge, Tape
 from ...graph.bind import PICK
 from ...graph.node import Node
 from ...graph.tensor import LEAF, Tensor
 from ...graph.walk import ancestors
-from .formula import formula
 from .groups import Group, grouped
 
 #: A gradient whose norm, by that of the output's own cotangent, is below this counts as vanished. A layer whose
@@ -43,6 +44,7 @@ class SceneNode(NamedTuple):
         line: of the user's code.
         node: the node of the Tape or graph; None for constants and folded groups.
         op: the name of the op; of a folded group what is in it.
+        brief: the formula without parameters such as axes and strides.
     """
 
     id: str
@@ -57,6 +59,7 @@ class SceneNode(NamedTuple):
     line: str
     node: Node | None
     op: str
+    brief: str = ""
 
     @property
     def state(self) -> str:
@@ -144,7 +147,7 @@ def scene_of(
     >>> from backlit.explain.tape import tape_of
     >>> scene = scene_of(tape_of(lambda w, x: bl.tanh(w * x), 0.5, 2.0))
     >>> [(n.label, n.kind, n.formula, n.value, n.gradient) for n in scene.nodes][2:]
-    [('h1', 'op', 'w * x', '1', '0.42'), ('h2', 'output', 'tanh(h1)', '0.7616', '1')]
+    [('h1', 'op', 'w · x', '1', '0.42'), ('h2', 'output', 'tanh(h1)', '0.7616', '1')]
     """
     reader = _OfTape(subject) if isinstance(subject, Tape) else _OfGraph(subject)
     return _Making(reader, values, gradients, shares).scene()
@@ -185,7 +188,7 @@ class _OfTape:
 
     def __init__(self, tape: Tape) -> None:
         self.tape, self.nodes, self.output = tape, tape.nodes, tape.output
-        self.name, self.line, self.constant_name = tape.name, tape.line, tape.constant_name
+        self.line, self.constant_name = tape.line, tape.constant_name
         self.seed_norm = norm(tape.seed)
         self._parts: dict[Node, dict[int, Any]] = {}  # cotangents of ops with several outputs
         for node in tape.nodes:
@@ -194,6 +197,10 @@ class _OfTape:
                 self._parts.setdefault(source, {})[node.params["index"]] = tape.cotangents[node]
         variables = (tape.image(n) for n in tape.flat.images if n.op.name == "variable")
         self._variables = {n for n in variables if n is not None}
+
+    def name(self, node: Node) -> str:
+        """The path of a parameter within the network, else what the user calls a node."""
+        return self.tape.parameters.get(node) or self.tape.name(node)
 
     def is_parameter(self, node: Node) -> bool:
         """Is it what training changes: of a variable, or of a Tensor that requires grad?"""
@@ -231,22 +238,23 @@ class _Making:
         for node in self.reader.nodes:
             if folds(node) and node is not self.reader.output:
                 continue
-            names = [self._input(node, slot, x) for slot, x in enumerate(node.inputs or ())]
-            self.nodes.append(self._node(node, names))
+            inputs = [self._input(node, slot, x) for slot, x in enumerate(node.inputs or ())]
+            self.nodes.append(self._node(node, inputs))
         return Scene(self.nodes, self.edges, self.groups, self.ids[self.reader.output])
 
-    def _input(self, node: Node, slot: int, x: Any) -> str:
-        """The name of an input for the formula; enters its edge, and itself where it is an array."""
+    def _input(self, node: Node, slot: int, x: Any) -> Formula:
+        """An input as it stands in the formula; enters its edge, and itself where it is an array."""
         if isinstance(x, Node):
             weight = self._weight(Edge(x, node, slot))
             if not folds(x):
                 self.edges.append(SceneEdge(self.ids[x], self.ids[node], slot, weight))
-                return self.reader.name(x)
+                return Name(self.reader.name(x))
             (source,) = x.parents
             self.edges.append(SceneEdge(self.ids[source], self.ids[node], slot, weight))
-            return f"{self.reader.name(source)}[{x.params['index']}]"
+            return Name(f"{self.reader.name(source)}[{x.params['index']}]")
         if np.ndim(x) == 0 or np.size(x) == 1:
-            return self.reader.constant_name(x) or number(np.ravel(x)[0] if np.ndim(x) else x)
+            name = self.reader.constant_name(x)
+            return Name(name) if name else formula_of(x, {})
         if id(x) not in self.constants:
             self.constants[id(x)] = key = f"c{len(self.constants)}"
             name = self.reader.constant_name(x)
@@ -257,7 +265,7 @@ class _Making:
             self.nodes.append(SceneNode(key, label, "", "constant", group, shape, value, "", nan, "", None, "constant"))
         key = self.constants[id(x)]
         self.edges.append(SceneEdge(key, self.ids[node], slot, nan))
-        return self.reader.constant_name(x) or "constant"
+        return Name(self.reader.constant_name(x) or "constant")
 
     def _weight(self, edge: Edge) -> float:
         if self.shares is not None:
@@ -270,14 +278,15 @@ class _Making:
         found = norm(cotangent) / (self.reader.seed_norm or 1.0)
         return found if isfinite(found) else inf
 
-    def _node(self, node: Node, names: list[str]) -> SceneNode:
+    def _node(self, node: Node, inputs: list[Formula]) -> SceneNode:
         cotangent = self.reader.cotangent(node) if self.gradients else None
         several = node.op.results is not None
         shown = self.values and not several
+        made = applied_at(node, tuple(inputs)) if node.inputs else Name("")
         return SceneNode(
             id=self.ids[node],
             label=self.reader.name(node),
-            formula=formula(node, names) if node.inputs else "",
+            formula=written(made),
             kind=self._kind(node),
             group=self.group_of.get(node, ""),
             shape=() if several else tuple(node.shape),
@@ -287,6 +296,7 @@ class _Making:
             line=self.reader.line(node),
             node=node,
             op=node.op.name,
+            brief=written(made._replace(hide=tuple(made.params)) if isinstance(made, Applied) else made),
         )
 
     def _kind(self, node: Node) -> str:

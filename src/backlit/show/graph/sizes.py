@@ -39,7 +39,7 @@ class Lines(NamedTuple):
 
 def lines_of(scene: Scene, node: SceneNode) -> Lines:
     """What is written on a node."""
-    formula = node.formula
+    formula = node.formula if len(node.formula) <= LONGEST else node.brief
     name = node.label
     for key in scene.within(node.group):
         if path := scene.groups[key].path:
