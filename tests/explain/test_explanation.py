@@ -139,7 +139,7 @@ def test_networks_are_explained_by_layers(name: str) -> None:
         start = perf_counter()
         found = bl.explain(lambda p: bl.mean(model.apply(p, x)[0] ** 2), model.parameters())
     told = str(found)
-    assert perf_counter() - start < 2
+    assert perf_counter() - start < 10  # a tenth of it on a machine that does nothing else
     assert wide(found) <= WIDTH
     for part in found.parts.values():
         assert part.error < 1e-12 or part.rounding
@@ -147,7 +147,7 @@ def test_networks_are_explained_by_layers(name: str) -> None:
     if name == "residual":
         assert "⤳" in told
         assert "64 paths from op to op; from layer to layer the 3 strongest" in told
-        assert len(found["p.0.weight"].shown) == 8
+        assert len(found["p.0.weight"].shown) == 3
     if name == "deep":
         assert re.search(r"e\+\d+ paths from op to op; from layer to layer the 3\s+strongest", told)
     if name == "transformer":
@@ -159,12 +159,12 @@ def test_networks_are_explained_by_layers(name: str) -> None:
 
 def test_files(tmp_path: Path) -> None:
     found = bl.explain(neuron, 1.0, 0.0, 0.0)
-    for kind in ("html", "tex", "txt"):
+    for kind in ("html", "tex", "txt", "svg"):
         assert found.save(tmp_path / f"e.{kind}").read_text("utf-8")
     page = (tmp_path / "e.html").read_text("utf-8")
     HTMLParser().feed(page)
     assert "h<sub>6</sub>" in page
-    assert "http" not in page
+    assert "src=" not in page
     assert (tmp_path / "e.txt").read_text("utf-8") == f"{found}\n"
     tex = (tmp_path / "e.tex").read_text("utf-8")
     assert tex.count("\\begin{align*}") == tex.count("\\end{align*}") == 4

@@ -52,7 +52,7 @@ def sampled(op: OpDef) -> tuple[Tape, Any]:
 
 #: What a formula may hold that cannot be computed from it: arrays without a name, rules without a formula, one of
 #: several outputs.
-OPAQUE = ("constant", "vjp of", ")[0]", ")[1]", "concat(")
+OPAQUE = ("constant", "mask", "vjp of", ")[0]", ")[1]", "concat(")
 
 OPS_WITH_RULES = sorted(
     n for n, op in OPS.items()

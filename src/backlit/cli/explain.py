@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     command.add_argument("expression", metavar="EXPRESSION", help='such as "sum((x@W - t)**2)"; in quotes')
     command.add_argument("values", nargs="*", metavar="NAME=VALUE", help="x=1, x=[1,2,3], W=[1,2;3,4]")
     command.add_argument("--wrt", metavar="NAMES", help="only the gradients by these variables, parted by commas")
-    command.add_argument("--paths", type=int, default=8, metavar="N", help="paths of each variable (%(default)s)")
+    command.add_argument("--paths", type=int, metavar="N", help="paths of each variable (8)")
     command.add_argument("--latex", action="store_true", help="print LaTeX")
     command.add_argument("--html", type=Path, metavar="FILE", help="write a page")
     command.add_argument("--svg", type=Path, metavar="FILE", help="write a drawing of the graph")

@@ -20,6 +20,9 @@ from .symbols import Formula
 from .tape import Edge, Tape, tape_of
 from .variables import variables
 
+#: Paths of each leaf, and of each of many.
+USUAL, FEW, MANY_LEAVES = 8, 3, 6
+
 
 class Row:
     """One node in the table of an explanation.
@@ -59,10 +62,15 @@ class Explanation:
     """
 
     def __init__(
-        self, tape: Tape, symbol: str, wrt: Sequence[Node], most: int = 8, stations: str | None = None
+        self, tape: Tape, symbol: str, wrt: Sequence[Node], most: int | None = None, stations: str | None = None
     ) -> None:
         self.tape, self.symbol, self.wrt = tape, symbol, tuple(wrt)
-        self._most, self._stations = most, stations
+        self._most, self._stations = most if most is not None else FEW if self.many else USUAL, stations
+
+    @property
+    def many(self) -> bool:
+        """Are there so many leaves that little is said of each?"""
+        return len(self.wrt) > MANY_LEAVES
 
     @cached_property
     def nodes(self) -> tuple[Row, ...]:
@@ -154,7 +162,7 @@ class Explanation:
         elif kind == ".txt":
             path.write_text(f"{self}\n", "utf-8")
         elif kind == ".svg":
-            self.picture(path)
+            self.picture().save(path)
         else:
             raise ArgumentError(f"explain: cannot save as {path.name}: the ending must be .html, .tex, .txt or .svg.")
         return path
@@ -166,7 +174,7 @@ def explain(
     wrt: Any = None,
     feed_dict: Mapping[Any, Any] | None = None,
     session: Session | None = None,
-    paths: int = 8,
+    paths: int | None = None,
     stations: str | None = None,
     cotangent: Any = None,
     names: Mapping[str, Any] | None = None,
@@ -183,7 +191,7 @@ def explain(
         wrt: what to explain the gradient by: a Tensor, a name, or a list of these; by default all leaves.
         feed_dict: for a static graph.
         session: for a static graph.
-        paths: how many paths to show for each leaf.
+        paths: how many paths to show for each leaf; by default 8, and 3 where there are more than 6 leaves.
         stations: "node": paths from op to op; "layer": from layer to layer, and from turn to turn of a loop; by default
             "layer" where there are layers or loops.
         cotangent: of y, where it has more than one element.

@@ -16,6 +16,9 @@ from .symbols import number, text
 if TYPE_CHECKING:
     from .explanation import Explanation, Row
 
+#: Graphs of more nodes are not drawn unasked.
+DRAWN = 300
+
 STYLE = """
 .bl-explain{--ink:#22282f;--faint:#6b7480;--grid:#e4e6ea;--paper:#fff;--soft:#f5f7f9;--blue:#0072b2;--orange:#d55e00;
 color:var(--ink);background:var(--paper);font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
@@ -44,17 +47,25 @@ def page(e: Explanation) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(heading(e))}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
         "<style>body{margin:2em;background:#fff}@media (prefers-color-scheme:dark){body{background:#181c21}}</style>"
-        f"</head><body>\n{fragment(e)}\n</body></html>\n"
+        f"</head><body>\n{fragment(e).replace('<details>', '<details open>', 1)}\n</body></html>\n"
     )
 
 
 def fragment(e: Explanation) -> str:
     """The explanation with its style, to stand in a page or a notebook."""
-    parts = [f"<h3>{_formula(heading(e))}</h3>", _table(e)]
+    parts = [f"<h3>{_formula(heading(e))}</h3>", _picture(e), _table(e)]
     if not scalar(e.tape):
         parts.append(_rules(e))
     parts += [_paths(e, name, node) for name, node in zip(e.parts, e.wrt, strict=True)]
     return f'<div class="bl-explain"><style>{STYLE}</style>{"".join(parts)}</div>'
+
+
+def _picture(e: Explanation) -> str:
+    """The drawing; folded away where it is large, left out where it would be more than anybody reads."""
+    if len(e.nodes) > DRAWN:
+        return '<p class="f">The graph is large: .picture() draws it, folded by layer.</p>'
+    opened = " open" if len(e.nodes) <= MANY_NODES else ""
+    return f'<details{opened}><summary>The graph</summary><div class="scroll">{e.picture().svg}</div></details>'
 
 
 def _formula(s: str) -> str:
@@ -125,7 +136,7 @@ def _paths(e: Explanation, name: str, node: Node) -> str:
     found = e.parts[name]
     value = "" if node.shape else f" = {figure(found.gradient)}"
     norm = f", shape {node.shape}, norm {figure(found.gradient).strip('‖')}" if node.shape else ""
-    title = f"∂{e.symbol}/∂{name}{value}{norm}: {counted(found, len(found.shown))}"
+    title = f"∂{e.symbol}/∂{name}{value}{norm}: {counted(found)}"
     most = max((abs(p.share) for p in found.shown if isfinite(p.share)), default=1.0) or 1.0
     rows: list[list[str]] = []
     for path in found.shown:

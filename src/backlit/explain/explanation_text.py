@@ -29,12 +29,12 @@ MANY_RULES = 24
 MANY_NODES = 40
 #: Rules longer than this are named, not written out.
 LONG = 72
+#: Of longer routes the middle is left out.
+LONG_ROUTE = 24
 #: Products of more factors are not written out.
 LONG_PRODUCT = 24
 #: Larger Jacobians are left out of the text (`Local.jacobian` has them).
 FEW_ENTRIES = 24
-#: Of more leaves than this, three paths each are written, and no factors.
-MANY_LEAVES = 6
 
 
 def written(e: Explanation) -> str:
@@ -48,7 +48,7 @@ def written(e: Explanation) -> str:
 
 def scalar(tape: Tape) -> bool:
     """Are all values single numbers?"""
-    return all(n.op.results is None and prod(n.shape) == 1 for n in tape.nodes)
+    return all(n.op.results is None and prod(n.shape) == 1 and n.dtype.kind == "f" for n in tape.nodes)
 
 
 def heading(e: Explanation) -> str:
@@ -64,18 +64,16 @@ def heading(e: Explanation) -> str:
 
 
 def _table(e: Explanation) -> list[str]:
-    if len(e.nodes) <= MANY_NODES:
-        return [columns(_scalars(e) if scalar(e.tape) else _tensors(e))]
-    if e.tape.calls:
+    if len(e.nodes) > MANY_NODES and e.tape.calls:
         return [columns(layer_rows(e))]
-    rows = _scalars(e) if scalar(e.tape) else _tensors(e)
-    left = len(rows) - 1 - MANY_NODES // 2
-    return [f"{columns([*rows[: MANY_NODES // 2 + 1]])}\n… and {left} more (see .nodes)"]
+    few = e.nodes if len(e.nodes) <= MANY_NODES else e.nodes[: MANY_NODES // 2]
+    more = f"\n  … and {len(e.nodes) - len(few):,} more nodes (see .nodes)" if len(few) < len(e.nodes) else ""
+    return [columns(_scalars(e, few) if scalar(e.tape) else _tensors(e, few)) + more]
 
 
-def _scalars(e: Explanation) -> list[list[str]]:
+def _scalars(e: Explanation, few: Sequence[Row]) -> list[list[str]]:
     rows = [["node", "formula", "value", f"∂{e.symbol}/∂node", "local derivatives"]]
-    for row in e.nodes:
+    for row in few:
         first = [row.name, short(row), figure(row.value), figure(row.cotangent)]
         told = [_local(e.tape, local) for local in row.locals]
         rows.append([*first, told[0] if told else ""])
@@ -95,9 +93,9 @@ def _factor_and_value(local: Local) -> list[str]:
     return [value] if told == value or len(told) > LONG // 2 else [told, value] if value else [told]
 
 
-def _tensors(e: Explanation) -> list[list[str]]:
+def _tensors(e: Explanation, few: Sequence[Row]) -> list[list[str]]:
     rows = [["node", "formula", "shape", "value", f"∂{e.symbol}/∂node", "line"]]
-    for row in e.nodes:
+    for row in few:
         if row.node.op.results is not None:
             continue
         line = "" if row.node.op is LEAF else e.tape.line(row.node)
@@ -183,21 +181,19 @@ def _jacobian(row: Row, local: Local, source: str) -> list[str]:
 def _paths(e: Explanation, name: str, node: Node) -> str:
     found = e.parts[name]
     derivative = f"∂{e.symbol}/∂{name}"
-    brief = len(e.wrt) > MANY_LEAVES
-    shown = found.shown[:3] if brief else found.shown
     single = prod(node.shape) == 1
     what = f" = {figure(found.gradient)}" if single else f", {_shape(node)}, norm {figure(found.gradient)[1:-1]}"
-    lines = _wrapped(f"{derivative}{what}: {counted(found, len(shown))}", 0, 4)
-    for path in shown:
-        lines += _path(e, node, path, factors=not brief)
+    lines = _wrapped(f"{derivative}{what}: {counted(found)}", 0, 4)
+    for path in found.shown:
+        lines += _path(e, node, path, factors=not e.many)
     if any("⤳" in line for line in lines):
         lines.append("  ⤳ goes around the layers within the one that follows")
-    if not brief:
+    if not e.many:
         lines += summed(derivative, found, node)
     return "\n".join(lines)
 
 
-def counted(found: Paths, shown: int) -> str:
+def counted(found: Paths) -> str:
     """How many paths there are, and which are shown."""
     if not found.number:
         return "no path leads there"
@@ -210,10 +206,11 @@ def counted(found: Paths, shown: int) -> str:
         zero = ", each with a factor of 0" if all(p.size == 0 for p in found.shown) else ", which cancel"
     total = f"{found.number:,}" if found.number < 10**6 else f"{float(found.number):.2g}"
     paths = f"one path{zero.replace(' each', '')}" if found.number == 1 else f"{total} paths{zero}"
+    shown = len(found.shown)
     if found.number == shown:
         return paths
     if found.others is None or found.others + len(found.shown) < found.number:  # by layers
-        ways = "those" if found.others == 0 and shown == len(found.shown) else f"the {shown} strongest"
+        ways = "those" if found.others == 0 else f"the {shown} strongest"
         return f"{paths} from op to op; from layer to layer {ways}"
     return f"{paths}, the {shown} strongest"
 
@@ -258,7 +255,7 @@ def summed(derivative: str, found: Paths, node: Node) -> list[str]:
         return [f"  {remainder}; {exact}"]
     if len(found.shown) == 1 and not more:
         return []
-    terms = [f"({figure(p.gradient)})" if np.sum(p.gradient) < 0 else figure(p.gradient) for p in found.shown]
+    terms = [f"({s})" if (s := figure(p.gradient)).startswith("-") else s for p in found.shown]
     terms += [remainder] if more else []
     return _wrapped(f"{derivative} = {' + '.join(terms)} = {figure(found.gradient)}; {exact}", 2, 6)
 
@@ -281,6 +278,9 @@ def route(tape: Tape, start: Node, path: Path) -> str:
             continue
         stops.append(name)
         links.append(("⤳" if s.skips else "→", s.choices == 1))
+    if len(stops) > LONG_ROUTE:
+        first, last = stops[: LONG_ROUTE // 2], stops[-(LONG_ROUTE // 4) :]
+        return " → ".join([*first, f"… {len(stops) - len(first) - len(last)} stops …", *last])
     found, i = stops[0], 0
     unbroken = UNBROKEN if path.edges else UNBROKEN // 2
     while i < len(links):
@@ -320,7 +320,8 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     kept = [c for c in zip(*rows, strict=True) if any(c[1:])]
     wide = [max(map(len, c)) for c in kept]
     lines = ("   ".join(f"{cell:{w}}" for cell, w in zip(row, wide, strict=True)) for row in zip(*kept, strict=True))
-    return "\n".join(f"  {line}".rstrip()[:WIDTH] for line in lines)
+    lines = (f"  {line}".rstrip() for line in lines)
+    return "\n".join(line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines)
 
 
 def _wrapped(line: str, indent: int, more: int | None = None) -> list[str]:

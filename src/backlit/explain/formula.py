@@ -17,7 +17,7 @@ from ..graph.bind import PICK
 from ..graph.node import Node
 from ..graph.opdef import Spec
 from ..graph.tensor import LEAF, Tensor, symbol
-from .symbols import FRACTION, Applied, Formula, Name, formula_of, simplified, untold
+from .symbols import FRACTION, Applied, Formula, Name, formula_of, replaced, simplified, untold
 from .tape import Edge, Tape
 
 #: The largest Jacobian that is shown, in entries.
@@ -66,7 +66,7 @@ def derivative(tape: Tape, edge: Edge) -> Formula | None:
     own = Name(tape.name(node))
     if found == own or op.latex == FRACTION:
         whole = formula(tape, node)
-        found = simplified(_replaced(found, own, whole)) if whole is not None else found
+        found = simplified(replaced(found, own, whole)) if whole is not None else found
     return found
 
 
@@ -132,9 +132,3 @@ def _symbols(tape: Tape, node: Node, *, scalar: bool) -> tuple[list[Any], dict[N
         else:
             args.append(x)
     return args, names
-
-
-def _replaced(f: Formula, name: Name, new: Formula) -> Formula:
-    if isinstance(f, Applied):
-        return f._replace(args=tuple(_replaced(a, name, new) for a in f.args))
-    return new if f == name else f

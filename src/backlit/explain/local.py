@@ -11,7 +11,7 @@ from ..graph.bind import PICK
 from ..graph.node import Node
 from ..ops.creation import zeros_of
 from .formula import derivative, jacobian, pullback
-from .symbols import Applied, Formula, Name
+from .symbols import Applied, Formula, Name, replaced, simplified
 from .tape import Edge, Tape
 
 
@@ -28,17 +28,20 @@ class Local:
 
     @cached_property
     def formula(self) -> Formula | None:
-        """The derivative as a formula, where the op works element by element."""
-        return derivative(self.tape, self.edge)
+        """The derivative as a formula, where the op works element by element or both nodes are single numbers."""
+        found = derivative(self.tape, self.edge)
+        if found is None and self.value is not None:
+            return simplified(replaced(self.pullback, Name("G"), 1.0))
+        return found
 
     @cached_property
     def value(self) -> float | None:
         """The derivative as a number, where both nodes are single numbers."""
         source, target = self.edge.source, self.edge.target
-        if any(n.op.results is not None or np.prod(n.shape) != 1 for n in (source, target)):
+        if any(n.op.results is not None or np.prod(n.shape) != 1 or n.dtype.kind != "f" for n in (source, target)):
             return None
         piece = self.tape.pulled(self.edge, np.ones(target.shape, target.dtype)[()])
-        return float(np.asarray(piece).reshape(())) if piece is not None and target.dtype.kind == "f" else None
+        return float(np.asarray(piece).reshape(())) if piece is not None else None
 
     @cached_property
     def pullback(self) -> Formula:

@@ -39,6 +39,8 @@ def reason(tape: Tape, edge: Edge) -> str:
         if not target.shape:
             return "The chain rule: G times the local derivative."
         return f"Each element depends on the same element of {name} alone: G times the local derivative, one by one."
+    if op.transpose is not None and op.family != "movement":
+        return f"{op.name} is linear in {name}: G goes back through its transpose, {target.shape} → {source.shape}."
     if op.family == "movement":
         return f"{op.name} only moves numbers: each cotangent goes back to where its number came from, {source.shape}."
     return (
@@ -146,7 +148,15 @@ def _convolved(name: str, source: Node, target: Node) -> str:
     )
 
 
+def _cross_entropy(name: str, source: Node, target: Node) -> str:
+    return (
+        f"The derivative of -ln softmax({name}) is the probabilities, less 1 at the right class: what is expected less "
+        "what is true, for each sample, times G."
+    )
+
+
 _OWN = {
     "astype": _cast, "concat": _parts, "convolve": _convolved, "getitem": _taken, "max": _extreme, "mean": _mean,
-    "min": _extreme, "softmax": _softmax, "stack": _parts, "sum": _sum, "take": _taken,
+    "min": _extreme, "pool_max": _extreme, "softmax": _softmax, "softmax_cross_entropy": _cross_entropy,
+    "stack": _parts, "sum": _sum, "take": _taken,
 }  # fmt: skip

@@ -33,6 +33,9 @@ class Applied(NamedTuple):
 #: A name, a number, or an op applied to formulas.
 Formula = Name | Applied | float
 
+#: For the parameters of one op, in characters.
+ROOM = 24
+
 # How firmly the parts of a formula hold together, from a sum to a name.
 SUM, SIGN, PRODUCT, POWER, ATOM = range(1, 6)
 
@@ -55,6 +58,8 @@ def formula_of(x: Any, names: Mapping[Node, str]) -> Formula:
         return _of_node(x.node, names)
     if isinstance(x, Node):
         return _of_node(x, names)
+    if isinstance(x, (bool, np.bool_)) or (isinstance(x, np.ndarray) and x.dtype.kind == "b"):
+        return Name(str(bool(x))) if np.ndim(x) == 0 else Name(f"mask {np.shape(x)}")
     if np.ndim(x) == 0 and not isinstance(x, (complex, np.complexfloating)) and x is not None:
         return float(x)
     array = np.asarray(x)
@@ -198,6 +203,14 @@ _RULES: dict[str, Any] = {
     "masked_multiply": _multiply, "divide": _divide, "negative": _negative, "where": _where,
 }  # fmt: skip
 
+
+def replaced(f: Formula, name: Name, new: Formula) -> Formula:
+    """The formula with another in the place of a name."""
+    if isinstance(f, Applied):
+        return f._replace(args=tuple(replaced(a, name, new) for a in f.args))
+    return new if f == name else f
+
+
 # --- as text -----------------------------------------------------------------------------------------
 
 
@@ -243,16 +256,17 @@ def _text(f: Applied) -> tuple[str, int]:
 
 
 def _options(f: Applied) -> list[str]:
-    """The parameters of an op that say something."""
+    """The parameters of an op that say something, as far as there is room for them."""
     found: list[str] = []
     for key, value in f.params.items():
         if key in f.hide or value is False or value is None or (key in f.op.defaults and value == f.op.defaults[key]):
             continue
         if isinstance(value, tuple) and len(value) == 1 and key != "shape":
             (value,) = value
-        shown = str(value)
-        if len(shown) <= 24 and not callable(value):
-            found.append(shown if key == "shape" else f"{key}={shown}")
+        shown = str(value) if key in ("shape", "index") else f"{key}={value}"
+        if len(", ".join([*found, shown])) > ROOM:
+            return [*found, "…"]
+        found.append(shown)
     return found
 
 
