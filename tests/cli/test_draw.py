@@ -28,8 +28,9 @@ def test_a_script_is_drawn_as_text_and_saved_as_a_picture(
     assert "◆ w " in out
     assert "∂ -4" in out
     picture = tmp_path / "step.svg"
-    assert main(["draw", f"{script}:loss", "--out", str(picture), "--collapse", "none", "--wrt", "w"]) == 0
+    assert main(["draw", f"{script}:loss", "--svg", str(picture), "--collapse", "none", "--wrt", "w"]) == 0
     assert picture.read_text("utf-8").startswith("<svg ")
+    assert capsys.readouterr().out == f"written: {picture}\n"
     assert main(["draw", str(script), "--collapse", "layers,0"]) == 1
     assert "no group has the path '0'" in capsys.readouterr().err
 

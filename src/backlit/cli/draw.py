@@ -13,6 +13,8 @@ from ..explain.expression import Expression, assignments
 from ..show.graph.drawing import Drawing, draw
 from .subject import subject
 
+#: What a drawing is written as, besides the text.
+FILES = ("svg", "html", "png")
 #: How the pieces of a line look in a terminal.
 STYLES = {
     "tree": "dim", "faint": "dim", "title": "bold", "head": "", "value": "", "gradient": "blue", "bar": "blue",
@@ -33,7 +35,8 @@ def add(commands: Any) -> None:
     )
     command.add_argument("subject", metavar="EXPRESSION|RUN|SCRIPT.py[:NAME]", help="what to draw")
     command.add_argument("values", nargs="*", metavar="NAME=VALUE", help="of the expression: x=1, W=[1,2;3,4]")
-    command.add_argument("--out", type=Path, metavar="FILE", help="write it to a .svg, .html, .png or .txt file")
+    for kind in FILES:
+        command.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write it as {kind.upper()}")
     command.add_argument("--wrt", metavar="NAME", help="widths by the share of the gradient by this node or parameter")
     command.add_argument(
         "--collapse", default="auto", type=_collapse, metavar="HOW",
@@ -57,10 +60,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         found = subject(options.subject)
         drawing = draw(found.y, names=found.names, title=found.title, **chosen)
-    if options.out is None:
+    asked = {kind: path for kind in FILES if (path := getattr(options, kind)) is not None}
+    for kind, path in asked.items():
+        print(f"written: {drawing.save(path, kind)}")
+    if not asked:
         show(drawing)
-    else:
-        print(drawing.save(options.out))
     return 0
 
 

@@ -67,22 +67,25 @@ class Drawing:
     def _repr_html_(self) -> str:
         return f'<div style="overflow:auto;max-height:90vh">{self.svg}</div>'
 
-    def save(self, path: str | Path) -> Path:
-        """Write the drawing to a file: `.svg`, `.html`, `.txt` or `.png`, by its ending.
+    def save(self, path: str | Path, kind: str | None = None) -> Path:
+        """Write the drawing to a file.
+
+        Args:
+            kind: "svg", "html", "txt" or "png"; by default what the ending of the path says.
 
         Raises:
             ArgumentError: another ending.
             MissingExtra: a PNG is asked for and the package resvg_py is not installed.
         """
         path = Path(path)
-        kind = path.suffix.lower()
-        if kind == ".svg":
+        kind = kind or path.suffix.lower().removeprefix(".")
+        if kind == "svg":
             path.write_text(f"{self.svg}\n", "utf-8")
-        elif kind == ".html":
+        elif kind == "html":
             path.write_text(self.html, "utf-8")
-        elif kind == ".txt":
+        elif kind == "txt":
             path.write_text(f"{self}\n", "utf-8")
-        elif kind == ".png":
+        elif kind == "png":
             path.write_bytes(bytes(require("resvg_py", "pictures").svg_to_bytes(svg_string=self.svg, zoom=2)))
         else:
             raise ArgumentError(f"draw: cannot save as {path.name}: the ending must be .svg, .html, .txt or .png.")

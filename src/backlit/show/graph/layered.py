@@ -19,6 +19,8 @@ GAP, LINE_GAP, RANK_GAP = 22.0, 12.0, 32.0
 PIN_GAP = 16.0
 #: For each pixel that a line goes sideways between two ranks they lie this much further apart, up to twice as far.
 SLOPE = 0.05
+#: Sweeps that find nothing better before the search for an order ends.
+PATIENCE = 6
 #: How much edges want to be straight: between boxes, at the end of a long edge, along one. (Gansner et al., section 4,
 #: have 1, 2 and 8; here long edges are made straight in the end, and what follows directly is to stand straight below.)
 STRAIGHT = (3.0, 1.0, 3.0)
@@ -156,42 +158,52 @@ class _Net:
             pull *= STRAIGHT[(a >= len(items)) + (b >= len(items))]
             self.below[a].append((b, into, out, pull))
             self.above[b].append((a, out, into, pull))
-        self.rows: list[list[int]] = [[] for _ in range(max(self.ranks, default=0) + 1)]
+        self.rows: list[list[int]] = []
 
     # --- order -----------------------------------------------------------------------------------
 
     def sort(self) -> int:
-        """Order the ranks by barycentres, downwards and upwards in turn; the crossings of the best order found."""
-        self._start()
-        best, rows = self._crossings(), [list(r) for r in self.rows]
-        sweeps = max(4, min(24, 600_000 // (len(self.widths) + 1)))
-        stale = 0
-        for sweep in range(sweeps):
-            if best == 0 or stale >= 6:
-                break
-            down = sweep % 2 == 0
-            for r in range(1, len(self.rows)) if down else range(len(self.rows) - 2, -1, -1):
-                self._by_barycentre(r, self.above if down else self.below)
-            if len(self.widths) < 6000:
-                self._swap()
+        """Order the ranks; the crossings of the best order found.
+
+        From each of two first orders, ranks are sorted by barycentres, downwards and upwards in turn.
+        """
+        size = len(self.widths)
+        rows: list[list[int]] = []
+        best = -1
+        for toward in (self.above, self.below):
+            self._start(toward)
             found = self._crossings()
-            stale += 1
-            if found < best:
-                best, rows, stale = found, [list(r) for r in self.rows], 0
+            stale = 0
+            for sweep in range(max(4, min(24, 600_000 // (size + 1)))):
+                if best < 0 or found < best:
+                    best, rows, stale = found, [list(r) for r in self.rows], 0
+                if best == 0 or stale > PATIENCE:
+                    break
+                down = sweep % 2 == 0
+                for r in range(1, len(self.rows)) if down else range(len(self.rows) - 2, -1, -1):
+                    self._by_barycentre(r, self.above if down else self.below)
+                if size < 6000:
+                    self._swap()
+                found = self._crossings()
+                stale += 1
+            if best == 0 or size > 1500:
+                break
         self.rows = rows
         return best
 
-    def _start(self) -> None:
-        """The first order: depth first, from the last rank upwards, so that what is used together stands together."""
-        seen = [False] * len(self.widths)
-        for root in sorted(range(len(self.widths)), key=lambda i: (-self.ranks[i], i)):
+    def _start(self, toward: list[list[End]]) -> None:
+        """A first order: depth first, so that what hangs together stands together."""
+        size = len(self.widths)
+        self.rows = [[] for _ in range(max(self.ranks, default=0) + 1)]
+        seen = [False] * size
+        for root in sorted(range(size), key=self.ranks.__getitem__, reverse=toward is self.above):
             todo = [root]
             while todo:
                 i = todo.pop()
                 if not seen[i]:
                     seen[i] = True
                     self.rows[self.ranks[i]].append(i)
-                    todo += [j for j, *_ in reversed(self.above[i])]
+                    todo += [j for j, *_ in reversed(toward[i])]
 
     def _keys(self, row: Sequence[int]) -> dict[int, tuple[int, float]]:
         return {i: (k, self.widths[i] or 1.0) for k, i in enumerate(row)}
