@@ -23,14 +23,15 @@ from .logs import CSVLog
 from .trainer import Trainer
 
 CONFIG, LOG, PARAMS, CHECKPOINTS = "config.json", "log.csv", "params.safetensors", "checkpoints"
+NONFINITE = "nonfinite.txt"
 
 
 class RunFolder:
     """The folder of one training.
 
     It holds `config.json` (settings, parameters by path, data with their checksum, versions), `log.csv` (a line for
-    each epoch), `checkpoints/` and, in the end, `params.safetensors`, pictures and a report. Every file is written
-    whole or not at all.
+    each epoch), `checkpoints/` and, in the end, `params.safetensors`, pictures and a report; where the loss became no
+    finite number, `nonfinite.txt` tells what made it so. Every file is written whole or not at all.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -132,6 +133,10 @@ class _Begin(Callback):
     def begin(self, trainer: Trainer) -> None:
         if not (self.folder.path / CONFIG).exists():
             self.folder.begin(trainer, self.settings, self.data)
+
+    def end(self, trainer: Trainer) -> None:
+        if trainer.diverged is not None:
+            write_whole(self.folder.path / NONFINITE, f"{trainer.diverged}\n")
 
 
 def about(data: Dataset | Loader) -> dict[str, Any]:

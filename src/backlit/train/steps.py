@@ -36,6 +36,13 @@ class State(NamedTuple):
     step: Any
 
 
+def objective(model: Layer, goal: Goal, params: Any, buffers: Any, batch: Any, key: Any) -> tuple[Any, Any]:
+    """The loss of a batch in training; and the outputs, the targets, and the new buffers."""
+    inputs, y, options = goal.opened(batch)
+    out, new = model.apply({**params, **buffers}, *inputs, training=True, key=key)
+    return goal.loss(out, y, **options), (out, y, new)
+
+
 def training_loop(model: Layer, goal: Goal, optimizer: Optimizer, threads: int | None) -> Compiled:
     """The compiled function that trains for some steps.
 
@@ -45,14 +52,10 @@ def training_loop(model: Layer, goal: Goal, optimizer: Optimizer, threads: int |
     """
 
     def step(state: State, batch: Any, key: Any) -> tuple[State, Any, Any]:
-        inputs, y, options = goal.opened(batch)
+        def loss(params: Any) -> Any:
+            return objective(model, goal, params, state.buffers, batch, fold_in(key, state.step))
 
-        def objective(params: Any) -> Any:
-            values = {**params, **state.buffers}
-            out, buffers = model.apply(values, *inputs, training=True, key=fold_in(key, state.step))
-            return goal.loss(out, y, **options), (out, buffers)
-
-        (value, (out, buffers)), gradients = value_and_grad(objective, has_aux=True)(state.params)
+        (value, (out, y, buffers)), gradients = value_and_grad(loss, has_aux=True)(state.params)
         params, optimizer_state = optimizer.update(state.params, gradients, state.optimizer)
         sums = {metric.name: metric.sums(out, y) for metric in goal.metrics}
         return State(params, buffers, optimizer_state, state.step + 1), value, sums

@@ -16,7 +16,7 @@ import numpy as np
 from ..base.config import no_grad
 from ..base.errors import ArgumentError, BacklitError, shown
 from ..base.shapes import as_index
-from ..base.trees import leaves, leaves_with_paths, rebuild, tree_map
+from ..base.trees import leaves_with_paths, rebuild, tree_map
 from ..data import Loader
 from ..graph.tensor import Tensor
 from ..modes.interrupts import Interrupts
@@ -31,11 +31,19 @@ from .callbacks import Callback
 from .evaluating import Evaluation
 from .goals import Loss, goal_of
 from .history import History
+from .replay import Replay
 from .steps import State, training_loop
 
 
 class DivergedError(BacklitError, ArithmeticError):
-    """The loss is no longer a finite number."""
+    """The loss is no longer a finite number.
+
+    Attributes:
+        origin: the `Origin` of the first number that was not finite (see `backlit.trace_nonfinite`); None where it was
+            not found.
+    """
+
+    origin: Any = None
 
 
 class Trainer:
@@ -57,6 +65,7 @@ class Trainer:
         done: steps done of the epoch under way.
         history: a row for each epoch done.
         measuring: seconds that the last epoch's validation took.
+        diverged: why training ended, where the loss became no finite number.
     """
 
     def __init__(
@@ -82,11 +91,13 @@ class Trainer:
         self.epoch = self.done = 0
         self.measuring = 0.0
         self.state: State | None = None
+        self.diverged: DivergedError | None = None
         self._asked = loss, metrics
         self._losses: Any = None
         self._sums: dict[str, Any] = {}
         self._resumed: Mapping[str, Any] | None = None
         self._form: Any = None
+        self._replay = Replay()
 
     def fit(self, data: Loader, epochs: int, validation: Loader | None = None) -> History:
         """Train until `epochs` epochs are done.
@@ -106,6 +117,8 @@ class Trainer:
             self.goal.check(validation, "validation")
         evaluation = None if validation is None else Evaluation(self.model, self.goal, self.threads)
         self.history.stopped = ""
+        self.diverged = None
+        self._replay.forget()
         interrupts = Interrupts()
         try:
             with no_grad(), interrupts.held():
@@ -150,10 +163,12 @@ class Trainer:
         state = self.running_state
         params, buffers = ({k: Tensor(np.array(values[k])) for k in d} for d in (state.params, state.buffers))
         self.state = state._replace(params=params, buffers=buffers)
+        self._replay.forget()
 
     def set_optimizer_state(self, state: Any) -> None:
         """Go on with this state of the optimizer."""
         self.state = self.running_state._replace(optimizer=state)
+        self._replay.forget()
 
     # --- an epoch ----------------------------------------------------------------------------------
 
@@ -163,8 +178,7 @@ class Trainer:
         self.began, self._first = perf_counter(), self.done
         self.rate = self._rate()
         if not self.done:
-            self._losses = Tensor(np.zeros(data.steps, np.float32))
-            self._sums = tree_map(lambda x: Tensor(np.zeros_like(x)), self._blank)
+            self._losses, self._sums = self.blanks()
         for block in blocks(data, self.epoch, self.done):
             while self.done < block.stop:
                 count = min(pace.next(block.stop - self.done), self._to_next_call())
@@ -183,27 +197,37 @@ class Trainer:
             where = f"step {self.done} of epoch {self.epoch + 1}" if self.done else f"epoch {self.epoch}"
             self.stop(f"stopped by Ctrl-C after {where}")
 
+    def blanks(self) -> tuple[Tensor, Any]:
+        """Losses and sums of metrics for an epoch in which nothing was done yet."""
+        return Tensor(np.zeros(self.data.steps, np.float32)), tree_map(lambda x: Tensor(np.zeros_like(x)), self._blank)
+
+    def steps(self, state: State, losses: Tensor, sums: Any, block: Block, start: int, stop: int) -> Any:
+        """State, losses and sums after some steps of a block; the memory of those given is taken."""
+        first, begin, end = np.int64(block.first), np.int64(start), np.int64(stop)
+        return self._loop(state, losses, sums, block.data, block.order, first, begin, end, self.key)
+
     def _run(self, block: Block, stop: int) -> None:
-        first, start, end = np.int64(block.first), np.int64(self.done), np.int64(stop)
-        self.state, self._losses, self._sums = self._loop(
-            self.state, self._losses, self._sums, block.data, block.order, first, start, end, self._key
+        self._replay.keep(self)
+        self.state, self._losses, self._sums = self.steps(
+            self.running_state, self._losses, self._sums, block, self.done, stop
         )
         losses = self._losses.numpy()[self.done : stop]
         if not np.isfinite(losses).all():
             bad = self.done + int(np.argmin(np.isfinite(losses)))
+            self.diverged = self._at_fault(bad, losses[bad - self.done])
             self.state = None  # what came after that step is worth nothing
-            rows = block.order[bad - block.first]
-            poor = not all(np.isfinite(x[rows]).all() for x in leaves(block.data))
-            raise DivergedError(
-                f"epoch {self.epoch + 1}, step {bad + 1}: the loss is {losses[bad - self.done]}; "
-                + (
-                    "there are infinite numbers or NaN in the samples of this step: mend or drop them (np.isfinite)."
-                    if poor
-                    else "a smaller learning rate, clipped gradients (optim.clip_by_global_norm) or standardised "
-                    "inputs may help."
-                )
-            )
+            raise self.diverged
         self.done = stop
+
+    def _at_fault(self, step: int, loss: float) -> DivergedError:
+        """The error for a loss that is no finite number, with what made it so."""
+        origin = self._replay.origin(self, step)
+        error = DivergedError(
+            f"epoch {self.epoch + 1}, step {step + 1}: the loss is {loss}"
+            + (f".\n{origin}" if origin else "; a smaller learning rate or clipped gradients may help.")
+        )
+        error.origin = origin
+        return error
 
     def _end_epoch(self, evaluation: Evaluation | None, validation: Loader | None) -> None:
         seconds = perf_counter() - self.began
@@ -265,7 +289,7 @@ class Trainer:
             self._form = form, self.model.__tree_key__()
         self._last = min(data.size - data.batch_size * (data.steps - 1), data.batch_size)
         self._blank = self.goal.blank
-        self._key = random_key(self.seed)
+        self.key = random_key(self.seed)
         params, buffers = self.model.parameters(), self.model.state()
         if self.state is None:
             params, buffers = ({k: _plain(v) for k, v in d.items()} for d in (params, buffers))
