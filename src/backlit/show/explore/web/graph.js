@@ -1,0 +1,467 @@
+// The stage: the graph as SVG, of which only what is in view exists; from afar, where there is too much, as a canvas.
+"use strict";
+
+const SVG = "http://www.w3.org/2000/svg";
+// With more nodes than this in view they are drawn as dots.
+const MOST_DRAWN = 420;
+
+function svg(tag, attributes = {}, parent = null, text = null) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== null) element.textContent = text;
+  parent?.append(element);
+  return element;
+}
+
+const ruler = document.createElement("canvas").getContext("2d");
+
+function widthOf(text, font) {
+  ruler.font = font;
+  return ruler.measureText(text).width;
+}
+
+const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+class Stage {
+  constructor(model, app) {
+    this.model = model;
+    this.app = app;
+    this.root = document.getElementById("graph");
+    this.far = document.getElementById("far");
+    this.world = svg("g", {}, this.root);
+    this.layers = {};
+    for (const name of ["clusters", "edges", "nodes", "tags", "pulses"]) this.layers[name] = svg("g", { class: name }, this.world);
+    this.drawn = new Map();
+    this.at = { x: 0, y: 0, scale: 1 };
+    this.lit = null;
+    this.listen();
+    this.arrange();
+    this.fit();
+  }
+
+  // --- where things stand ---
+
+  arrange() {
+    const { clientWidth: w, clientHeight: h } = this.root;
+    this.place = layout(this.model, (item) => this.sizeOf(item), w < 0.7 * h, [w - 60, Math.max(160, h - 150)]);
+    this.edgesOf = new Map();
+    const ending = new Map();
+    for (const e of this.place.edges) {
+      for (const id of [e.source, e.target]) this.edgesOf.set(id, [...(this.edgesOf.get(id) ?? []), e]);
+      ending.set(e.target, [...(ending.get(e.target) ?? []), e]);
+    }
+    const { boxes, down } = this.place;
+    for (const [target, edges] of ending) {
+      const box = boxes.get(target), room = down ? box.width : box.height;
+      const from = (e) => (e.through.length ? (e.through[e.through.length - 1].around?.[3] ?? e.through[e.through.length - 1]) : centre(boxes.get(e.source)))[down ? 0 : 1];
+      edges.sort((a, b) => from(a) - from(b));
+      const step = Math.min(15, (0.7 * room) / edges.length);
+      edges.forEach((e, i) => this.route(e, (i - (edges.length - 1) / 2) * step));
+    }
+    for (const element of this.drawn.values()) element.remove();
+    this.drawn.clear();
+  }
+
+  route(e, shift) {
+    const { boxes, down } = this.place, a = boxes.get(e.source), b = boxes.get(e.target);
+    const [p, q] = [centre(a), centre(b)];
+    const start = down ? [p[0], a.y + a.height] : [a.x + a.width, p[1]];
+    const end = down ? [q[0] + shift, b.y - 5] : [b.x - 5, q[1] + shift];
+    const points = [start];
+    e.d = `M${start}`;
+    for (const stop of [...e.through, end]) {
+      if (stop.around) {
+        e.d += around(points[points.length - 1], stop.around);
+        points.push(...stop.around);
+      } else {
+        const [[x0, y0], [x1, y1]] = [points[points.length - 1], stop];
+        e.d += down ? `C${x0} ${(y0 + y1) / 2} ${x1} ${(y0 + y1) / 2} ${x1} ${y1}` : `C${(x0 + x1) / 2} ${y0} ${(x0 + x1) / 2} ${y1} ${x1} ${y1}`;
+        points.push(stop);
+      }
+    }
+    const [x, y] = end;
+    e.head = down ? `M${x - 4} ${y - 2}L${x + 4} ${y - 2}L${x} ${y + 5}Z` : `M${x - 2} ${y - 4}L${x - 2} ${y + 4}L${x + 5} ${y}Z`;
+    const xs = points.map((v) => v[0]), ys = points.map((v) => v[1]);
+    e.box = { x: Math.min(...xs), y: Math.min(...ys), width: Math.max(...xs) - Math.min(...xs), height: Math.max(...ys) - Math.min(...ys) };
+  }
+
+  words(item) {
+    const n = item.node;
+    if (item.folded) return { name: shortened(item.folded.title, 30), how: say("nodes", { n: item.folded.members.length }) };
+    return { name: shortened(n.label, 26), how: n.template ? shortened(`= ${filled(n.template, n.inputs.map((x) => x.name))}`, 32) : "" };
+  }
+
+  thumb(item) {
+    const array = this.model.value(item.node);
+    return array && array.data.length > 1 && array.data.length <= 40000 ? array : null;
+  }
+
+  sizeOf(item) {
+    const { name, how } = this.words(item);
+    const first = widthOf(name, "italic 600 14px Georgia, serif") + (how ? widthOf(how, "12px Georgia, serif") + 7 : 0);
+    const n = item.node, bold = "600 12.5px system-ui, sans-serif";
+    const second = Math.max(widthOf(this.model.short(n, n.value, this.model.value(n)), bold), widthOf(`ḡ ${this.model.short(n, n.cotangent, this.model.cotangent(n))}`, bold));
+    const text = Math.max(first + (item.folded ? 16 : 0), second + (this.thumb(item) ? 58 : 10), 74) + 22;
+    return [Math.round(text), item.node.cotangent === undefined && !item.folded ? 48 : 66];
+  }
+
+  // --- what is drawn ---
+
+  draw() {
+    const { x, y, scale } = this.at, { clientWidth: w, clientHeight: h } = this.root;
+    this.world.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
+    const view = { x: -x / scale - 80, y: -y / scale - 80, width: w / scale + 160, height: h / scale + 160 };
+    const seen = [...this.place.items.keys()].filter((id) => meets(this.place.boxes.get(id), view));
+    const afar = seen.length > MOST_DRAWN;
+    const wanted = new Map();
+    if (!afar) {
+      for (const key of this.place.open) if (key && meets(this.place.boxes.get(key), view)) wanted.set(`c${key}`, () => this.cluster(key));
+      for (const e of this.place.edges) if (meets(e.box, view)) wanted.set(`e${e.key}`, () => this.edge(e));
+      for (const id of seen) wanted.set(`n${id}`, () => this.node(this.place.items.get(id)));
+    }
+    for (const [key, element] of this.drawn)
+      if (!wanted.has(key) && !element.contains(document.activeElement)) {
+        element.remove();
+        this.drawn.delete(key);
+      }
+    for (const [key, make] of wanted) if (!this.drawn.has(key)) this.drawn.set(key, make());
+    this.drawFar(afar, view);
+  }
+
+  drawFar(afar, view) {
+    const ratio = window.devicePixelRatio || 1, { clientWidth: w, clientHeight: h } = this.root, { x, y, scale } = this.at;
+    this.far.hidden = !afar;
+    this.root.classList.toggle("afar", afar);
+    if (!afar) return;
+    this.far.width = w * ratio;
+    this.far.height = h * ratio;
+    const context = this.far.getContext("2d"), style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
+    context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
+    context.lineWidth = 0.7 / scale;
+    context.strokeStyle = colour("--strong");
+    context.globalAlpha = 0.55;
+    context.beginPath();
+    const { boxes } = this.place;
+    for (const e of this.place.edges) {
+      if (!meets(e.box, view)) continue;
+      context.moveTo(...centre(boxes.get(e.source)));
+      context.lineTo(...centre(boxes.get(e.target)));
+    }
+    context.stroke();
+    context.globalAlpha = 1;
+    const paints = { fine: "--forward", none: "--strong", vanished: "--amber", zero: "--amber", burst: "--bad" };
+    for (const [id, item] of this.place.items) {
+      const box = boxes.get(id);
+      if (!meets(box, view)) continue;
+      const state = this.lit ? (this.lit.nodes.has(id) ? "lit" : "none") : this.model.stateOf(item.node);
+      context.fillStyle = colour(id === this.app.chosen || state === "lit" ? "--slope" : id === this.model.data.output ? "--backward" : paints[state]);
+      context.fillRect(box.x, box.y, box.width, box.height);
+    }
+  }
+
+  cluster(key) {
+    const group = this.model.groups.get(key), box = this.place.boxes.get(key);
+    const g = svg("g", { class: "cluster", "data-group": key, tabindex: 0, role: "button", "aria-expanded": "true", "aria-label": say("opened", { name: group.title }) }, this.layers.clusters);
+    svg("rect", { x: box.x, y: box.y, width: box.width, height: box.height, rx: 14 }, g);
+    svg("text", { x: box.x + 14, y: box.y + 17 }, g, `${group.title}  ⊟`);
+    svg("title", {}, g, say("close"));
+    return g;
+  }
+
+  node(item) {
+    const box = this.place.boxes.get(item.id), n = item.node, { name, how } = this.words(item), state = this.model.stateOf(n);
+    const kind = item.folded ? "group" : n.kind;
+    const g = svg("g", { class: `node ${kind} ${state}`, "data-id": item.id, tabindex: 0, role: "button", transform: `translate(${box.x} ${box.y})` }, this.layers.nodes);
+    svg("rect", { class: "box", width: box.width, height: box.height, rx: kind === "leaf" || kind === "parameter" ? 16 : 9 }, g);
+    svg("rect", { class: "mark", x: 0, y: 12, width: 3.5, height: box.height - 24, rx: 1.7 }, g);
+    svg("text", { x: 12, y: 20, class: "name" }, g, name);
+    if (how) svg("text", { x: 12 + widthOf(name, "italic 600 14px Georgia, serif") + 7, y: 20, class: "how" }, g, how);
+    const lines = { value: svg("text", { x: 12, y: 39, class: "value" }, g), gradient: svg("text", { x: 12, y: 57, class: "gradient" }, g) };
+    if (item.folded) svg("text", { x: box.width - 20, y: 20, class: "open" }, g, "⊞");
+    if (this.thumb(item)) {
+      svg("image", { class: "thumb", x: box.width - 58, y: 27, width: 50, height: box.height - 33, preserveAspectRatio: "xMidYMid meet" }, g);
+    }
+    if (!item.folded && this.model.leaf(n) && this.model.value(n).data.length === 1) {
+      lines.value.classList.add("scrub");
+      lines.value.dataset.scrub = n.id;
+    }
+    g.lines = lines;
+    this.fill(g, item);
+    return g;
+  }
+
+  // The numbers and marks of a node as they are now.
+  fill(g, item) {
+    const n = item.node, { player, chosen } = this.app, array = this.model.value(n);
+    const shown = player ? player.shows(item.id) : { value: true, gradient: true };
+    const value = shown.value ? this.model.short(n, n.value, array) : "?";
+    const gradient = shown.gradient ? (shown.partial ?? this.model.short(n, n.cotangent, this.model.cotangent(n))) : "";
+    g.lines.value.textContent = n.parts && !item.folded ? n.parts.map((p) => (this.model.program.values[p.value] ? brief(this.model.program.values[p.value]) : "·")).join(", ") : value;
+    g.lines.gradient.textContent = gradient ? `ḡ ${gradient}` : "";
+    const image = g.querySelector("image");
+    if (image && array) image.setAttribute("href", shown.value ? picture(array, 100).url : "");
+    g.classList.toggle("waiting", !shown.value);
+    g.classList.toggle("chosen", chosen === item.id);
+    g.classList.toggle("lit", Boolean(this.lit?.nodes.has(item.id)));
+    const { name, how } = this.words(item);
+    g.setAttribute("aria-label", item.folded ? say("folded", { name, n: item.folded.members.length }) : say("aria", { name, how, value, gradient: gradient || say("noGradient") }));
+    if (!player?.busy) {
+      const state = this.model.stateOf(n);
+      for (const s of ["fine", "none", "vanished", "zero", "burst"]) g.classList.toggle(s, s === state);
+    }
+  }
+
+  edge(e) {
+    const g = svg("g", { "data-edge": e.key }, this.layers.edges);
+    svg("path", { class: "line", d: e.d }, g);
+    svg("path", { class: "head", d: e.head }, g);
+    this.paint(g, e);
+    return g;
+  }
+
+  paint(g, e) {
+    const weight = this.model.weight(e), comes = e.members.some((m) => m.piece >= 0), { player } = this.app;
+    const shown = player ? player.shows(e.source).value && player.shows(e.target).value : true;
+    const lit = this.lit && e.members.some((m) => this.lit.edges.has(m.number));
+    g.setAttribute("class", `edge ${this.model.state(weight, comes)}${shown ? "" : " waiting"}${lit ? " lit" : ""}`);
+    const width = comes && weight > 0 ? 1.3 + 0.75 * Math.min(5, Math.max(0, Math.log10(weight) + 4)) : 1.3;
+    const share = lit ? this.shareOf(e) : null;
+    g.firstChild.style.strokeWidth = share !== null ? 1.5 + 5 * Math.min(1, Math.abs(share)) : width;
+  }
+
+  shareOf(e) {
+    const live = this.lit.live;
+    const parts = e.members.map((m) => (live ? live.get(m.number) : this.lit.edges.get(m.number))).filter((s) => s !== undefined && s !== null);
+    return parts.length ? parts.reduce((a, b) => a + b, 0) : null;
+  }
+
+  // Everything in view again, where only numbers changed.
+  refresh() {
+    for (const [key, element] of this.drawn) {
+      if (key[0] === "n") this.fill(element, this.place.items.get(key.slice(1)));
+    }
+    for (const e of this.place.edges) {
+      const element = this.drawn.get(`e${e.key}`);
+      if (element) this.paint(element, e);
+    }
+    this.root.classList.toggle("quiet", Boolean(this.lit));
+    this.tags();
+    if (!this.far.hidden) this.draw();
+  }
+
+  // Numbers on edges: local derivatives, or shares of a gradient that is followed.
+  tags() {
+    this.layers.tags.replaceChildren();
+    const { player } = this.app, now = player?.edgeNow;
+    for (const e of this.place.edges) {
+      const element = this.drawn.get(`e${e.key}`);
+      if (!element) continue;
+      if (this.lit) {
+        if (!element.classList.contains("lit")) continue;
+        const share = this.shareOf(e);
+        if (share !== null) this.tag(element.firstChild, percent(share), "share");
+      } else if ((this.app.slopes && (!player || player.passed(e))) || e === now) {
+        const slope = e.members.length === 1 ? this.model.slope(e.members[0]) : null;
+        if (slope) this.tag(element.firstChild, `${slope.exact ? "∂" : "|∂|≈"} ${digits(slope.value, 3)}`, "slope");
+      }
+    }
+  }
+
+  tag(path, text, kind) {
+    const { x, y } = path.getPointAtLength(path.getTotalLength() / 2), g = svg("g", { class: `tag ${kind}` }, this.layers.tags);
+    const width = widthOf(text, "600 11.5px sans-serif") + 13;
+    svg("rect", { x: x - width / 2, y: y - 9.5, width, height: 19, rx: 9.5 }, g);
+    svg("text", { x, y: y + 4, "text-anchor": "middle" }, g, text);
+  }
+
+  // A drop of light along an edge; ends after `time` milliseconds.
+  pulse(e, forward, time) {
+    const element = this.drawn.get(`e${e.key}`);
+    if (!element || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const path = element.firstChild, length = path.getTotalLength(), dot = svg("circle", { r: 6, class: `pulse ${forward ? "forward" : "backward"}` }, this.layers.pulses);
+    const start = performance.now();
+    const move = (now) => {
+      const t = Math.min(1, (now - start) / time), eased = t * t * (3 - 2 * t);
+      const { x, y } = path.getPointAtLength(length * (forward ? eased : 1 - eased));
+      dot.setAttribute("transform", `translate(${x} ${y})`);
+      if (t < 1 && dot.isConnected) requestAnimationFrame(move);
+      else dot.remove();
+    };
+    requestAnimationFrame(move);
+  }
+
+  mark(items, edges, forward) {
+    for (const element of this.drawn.values()) element.classList.remove("now", "now-back");
+    const word = forward ? "now" : "now-back";
+    for (const id of items) this.drawn.get(`n${id}`)?.classList.add(word);
+    for (const e of edges) this.drawn.get(`e${e.key}`)?.classList.add(word);
+  }
+
+  // --- the view ---
+
+  fit(keep = true) {
+    const { clientWidth: w, clientHeight: h } = this.root, { width, height } = this.place, room = h - 150;
+    const scale = Math.min(1.35, (w - 60) / width, Math.max(120, room) / height);
+    const readable = keep ? scale : Math.max(scale, 0.5);
+    this.at = { scale: readable, x: (w - width * readable) / 2, y: 40 + (Math.max(120, room) - height * readable) / 2 };
+    this.draw();
+    this.refresh();
+  }
+
+  zoom(by, x = this.root.clientWidth / 2, y = this.root.clientHeight / 2) {
+    const scale = Math.min(4, Math.max(0.02, this.at.scale * by)), k = scale / this.at.scale;
+    this.at = { scale, x: x - (x - this.at.x) * k, y: y - (y - this.at.y) * k };
+    this.later();
+  }
+
+  later() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = null;
+      this.draw();
+      this.refresh();
+    });
+  }
+
+  inView(id) {
+    const box = this.place.boxes.get(id), { x, y, scale } = this.at, { clientWidth: w, clientHeight: h } = this.root;
+    if (!box) return true;
+    const [cx, cy] = centre(box);
+    return x + cx * scale > 40 && x + cx * scale < w - 40 && y + cy * scale > 20 && y + cy * scale < h - 130;
+  }
+
+  centreOn(id, least = 0.8) {
+    const box = this.place.boxes.get(id);
+    if (!box) return;
+    const scale = Math.max(this.at.scale, least), [cx, cy] = centre(box), from = { ...this.at }, start = performance.now();
+    const to = { scale, x: this.root.clientWidth / 2 - cx * scale, y: (this.root.clientHeight - 110) / 2 - cy * scale };
+    const move = (now) => {
+      const t = Math.min(1, (now - start) / 260), s = t * (2 - t);
+      for (const key of ["x", "y", "scale"]) this.at[key] = from[key] + (to[key] - from[key]) * s;
+      this.draw();
+      if (t < 1) requestAnimationFrame(move);
+      else this.refresh();
+    };
+    requestAnimationFrame(move);
+  }
+
+  fold(key, folded) {
+    const before = this.place.boxes.get(key), anchor = before ? centre(before) : null;
+    if (folded) this.model.collapsed.add(key);
+    else {
+      this.model.collapsed.delete(key);
+      for (const outer of this.model.around(key)) this.model.collapsed.delete(outer);
+    }
+    this.arrange();
+    const after = this.place.boxes.get(key);
+    if (anchor && after) {
+      const [x, y] = centre(after);
+      this.at.x += (anchor[0] - x) * this.at.scale;
+      this.at.y += (anchor[1] - y) * this.at.scale;
+    }
+    this.app.arranged();
+    this.draw();
+    this.refresh();
+  }
+
+  light(id) {
+    const found = id === null ? null : this.model.paths(id);
+    if (found) found.nodes = new Set([...found.nodes].map((n) => this.model.shownAs(n)));
+    this.lit = found && found.edges.size ? found : null;
+    this.refresh();
+  }
+
+  listen() {
+    const fingers = new Map();
+    let moved = false;
+    this.root.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      const box = this.root.getBoundingClientRect();
+      this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), event.clientX - box.x, event.clientY - box.y);
+    }, { passive: false });
+    this.root.addEventListener("pointerdown", (event) => {
+      const handle = event.target.closest?.("[data-scrub]");
+      if (handle) return this.app.scrubNode(event, handle.dataset.scrub);
+      fingers.set(event.pointerId, event);
+      moved = false;
+    });
+    addEventListener("pointermove", (event) => {
+      const before = fingers.get(event.pointerId);
+      if (!before) return;
+      const [dx, dy] = [event.clientX - before.clientX, event.clientY - before.clientY];
+      if (!moved && Math.hypot(dx, dy) < 4) return;
+      moved = true;
+      this.root.classList.add("dragging");
+      if (fingers.size === 2) {
+        const other = [...fingers.values()].find((f) => f.pointerId !== event.pointerId), box = this.root.getBoundingClientRect();
+        const apart = (a) => Math.hypot(a.clientX - other.clientX, a.clientY - other.clientY);
+        this.zoom(apart(event) / Math.max(1, apart(before)), other.clientX - box.x, other.clientY - box.y);
+      } else {
+        this.at.x += dx;
+        this.at.y += dy;
+        this.later();
+      }
+      fingers.set(event.pointerId, event);
+    });
+    const up = (event) => {
+      if (fingers.delete(event.pointerId) && !moved && event.type === "pointerup") this.click(event);
+      this.root.classList.remove("dragging");
+    };
+    addEventListener("pointerup", up);
+    addEventListener("pointercancel", up);
+    this.root.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      const g = event.target.closest("[data-id], [data-group]");
+      if (!g) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.press(g);
+    });
+    const over = (event) => {
+      const g = event.target.closest?.("[data-id]");
+      this.app.hover(g && this.place.items.get(g.dataset.id) ? g.dataset.id : null);
+    };
+    this.root.addEventListener("pointerover", over);
+    this.root.addEventListener("pointerleave", () => this.app.hover(null));
+    this.root.addEventListener("focusin", (event) => {
+      const g = event.target.closest("[data-id]");
+      if (g && g.matches(":focus-visible") && !this.inView(g.dataset.id)) this.centreOn(g.dataset.id, 0.3);
+    });
+  }
+
+  click(event) {
+    const g = event.target.closest?.("[data-id], [data-group]");
+    if (g) return this.press(g);
+    const [x, y] = [event.offsetX, event.offsetY].map((v, i) => (v - [this.at.x, this.at.y][i]) / this.at.scale);
+    const hit = this.far.hidden ? null : [...this.place.items.keys()].find((id) => meets(this.place.boxes.get(id), { x, y, width: 0, height: 0 }));
+    this.app.choose(hit ?? null);
+    if (hit) this.centreOn(hit);
+  }
+
+  press(g) {
+    if (g.dataset.group) return this.fold(g.dataset.group, true);
+    this.app.choose(g.dataset.id);
+  }
+}
+
+// A line with round corners through points, from where the path is.
+function around(from, points) {
+  const all = [from, ...points];
+  let d = "";
+  for (let i = 1; i < all.length; i++) {
+    const [a, b, c] = [all[i - 1], all[i], all[i + 1]];
+    if (!c) {
+      d += `L${b}`;
+      break;
+    }
+    const part = (p) => {
+      const length = Math.hypot(p[0] - b[0], p[1] - b[1]), r = Math.min(12, length / 2);
+      return length ? [b[0] + ((p[0] - b[0]) * r) / length, b[1] + ((p[1] - b[1]) * r) / length] : b;
+    };
+    d += `L${part(a)}Q${b} ${part(c)}`;
+  }
+  return d;
+}
+
+const centre = (box) => [box.x + box.width / 2, box.y + box.height / 2];
+const meets = (a, b) => a.x <= b.x + b.width && b.x <= a.x + a.width && a.y <= b.y + b.height && b.y <= a.y + a.height;

@@ -1,0 +1,76 @@
+// All words of the page, in English and Chinese. {x} is filled in.
+"use strict";
+
+const WORDS = {
+  en: {
+    search: "Find a node", nothing: "nothing found", reset: "Reset", resetHint: "Give all values back (R)",
+    slopes: "Local derivatives on the edges (D)", language: "中文", languageHint: "切换到中文", theme: "Light or dark (T)",
+    nearer: "Nearer (+)", further: "Further (−)", fit: "Show all (0)", graph: "The graph: inputs on one side, the output on the other",
+    play: "Play (space)", pause: "Pause (space)", step: "One step on (→)", back: "One step back (←)", first: "To the beginning (Home)",
+    last: "To the end (End)", time: "Step", speed: "Speed", controls: "Lecture", tools: "Tools", views: "View",
+    legendForward: "value", legendBackward: "gradient", legendSlope: "local derivative", legendVanished: "vanished", legendBurst: "burst",
+    start: "The inputs are given. Play the lecture: values flow forward, then gradients backward.",
+    seed: "The gradient begins at the output with {g}.", done: "Done. Drag any underlined number and all of this changes.",
+    forwardGroup: "{name}: {n} operations, {shape}", backwardGroup: "ḡ of {source} through {name}",
+    sofar: "so far {x}", complete: "complete", of: "of", shape: "shape",
+    overview: "Overview", inputs: "Inputs and weights", inputsHint: "Drag a number or its slider. Everything that follows is computed anew.",
+    output: "Output", verdicts: "Verdicts", healthy: "Nothing is wrong with this training.", tried: "tried: {x}", keys: "Keys",
+    keySpace: "play, pause", keyArrows: "one step back, on", keyTab: "from node to node; Enter opens one", keySearch: "find a node",
+    keyD: "local derivatives on the edges", keyR: "give all values back", keyT: "light or dark", keyEsc: "back to the overview",
+    value: "Value", cotangent: "Gradient of the output by {x}", gradient: "gradient", noGradient: "No gradient comes here.", formula: "Formula",
+    local: "Local derivatives", line: "made at {x}", layer: "layer {x}", turn: "turn", users: "Used by", madeOf: "Made of",
+    shares: "Where its gradient comes from", shareHint: "Share of the gradient that each edge at this node carries.",
+    notLive: "This value is not computed in the page: {x}. It stays as it was when you change something.",
+    stale: "Something before it was changed; this is the old value.",
+    "why op": "there is no kernel for {x} here", "why size": "it is too large", "why work": "it would take too long", "why behind": "something before it is not computed here",
+    norm: "norm", mean: "mean", std: "deviation", min: "smallest", max: "largest", zeros: "zeros", odd: "NaN or infinite",
+    elements: "{n} elements, {shape}", slice: "slice {i} of {n}", open: "Open this group", close: "Close this group", nodes: "{n} nodes",
+    history: "Over the training", historyNone: "This run kept no record of it.", gradientNorm: "gradient norm", weightNorm: "norm", updateRatio: "update / weight", dead: "dead share",
+    average: "mean {x}", leaf: "input", parameter: "parameter", constant: "constant", op: "operation", group: "layer", fixed: "A constant of the graph; nothing is differentiated by it.",
+    nodesLeft: "{n} nodes: layers are folded; a click opens one.", steps: "step {i} of {n}", forward: "forward", backward: "backward",
+    aria: "{name} {how}, value {value}, gradient {gradient}", opened: "layer {name}, open", folded: "layer {name}, folded, {n} nodes",
+    "vanishing gradient": "Vanishing gradient", "exploding gradient": "Exploding gradient", "dead units": "Dead units", "saturated activations": "Saturated activations",
+    "bad initial scale": "Bad initial scale", "unnormalised input": "Unnormalised input", "learning rate too high": "Learning rate too high", "learning rate too low": "Learning rate too low",
+    "loss not decreasing": "Loss does not decrease", "over-fitting": "Over-fitting", "constant output": "Constant output", "wrong loss": "Wrong loss", "broadcasting slip": "Broadcasting slip",
+    "unused parameter": "Unused parameter", "unchanged parameter": "Unchanged parameter", "numerical problem": "Numerical problem", "class collapse": "Class collapse",
+  },
+  zh: {
+    search: "查找节点", nothing: "没有找到", reset: "还原", resetHint: "还原所有数值 (R)",
+    slopes: "在边上显示局部导数 (D)", language: "English", languageHint: "Switch to English", theme: "明亮或深色 (T)",
+    nearer: "放大 (+)", further: "缩小 (−)", fit: "显示全部 (0)", graph: "计算图：一端是输入，另一端是输出",
+    play: "播放 (空格)", pause: "暂停 (空格)", step: "前进一步 (→)", back: "后退一步 (←)", first: "回到开头 (Home)",
+    last: "跳到结尾 (End)", time: "步", speed: "速度", controls: "讲解", tools: "工具", views: "视图",
+    legendForward: "数值", legendBackward: "梯度", legendSlope: "局部导数", legendVanished: "消失", legendBurst: "爆炸",
+    start: "输入已给定。播放讲解：数值先向前流动，梯度再向后流动。",
+    seed: "梯度从输出开始，取值 {g}。", done: "完成。拖动任何带下划线的数字，一切都会随之改变。",
+    forwardGroup: "{name}：{n} 个运算，{shape}", backwardGroup: "{source} 的 ḡ 穿过 {name}",
+    sofar: "目前 {x}", complete: "完整", of: "/", shape: "形状",
+    overview: "总览", inputs: "输入与权重", inputsHint: "拖动数字或滑块，其后的一切会重新计算。",
+    output: "输出", verdicts: "诊断", healthy: "这次训练没有发现问题。", tried: "已试验：{x}", keys: "快捷键",
+    keySpace: "播放、暂停", keyArrows: "后退、前进一步", keyTab: "在节点间移动；回车打开", keySearch: "查找节点",
+    keyD: "在边上显示局部导数", keyR: "还原所有数值", keyT: "明亮或深色", keyEsc: "回到总览",
+    value: "数值", cotangent: "输出对 {x} 的梯度", gradient: "梯度", noGradient: "没有梯度到达这里。", formula: "公式",
+    local: "局部导数", line: "位于 {x}", layer: "层 {x}", turn: "循环", users: "被使用于", madeOf: "由此构成",
+    shares: "梯度从哪里来", shareHint: "该节点处每条边所承载的梯度份额。",
+    notLive: "这个数值不在页面中计算：{x}。当您改变其他数值时，它保持原样。",
+    stale: "它之前的数值已改变；这里显示的是旧值。",
+    "why op": "页面没有 {x} 的计算核", "why size": "它太大了", "why work": "计算耗时过长", "why behind": "它之前有数值不在页面中计算",
+    norm: "范数", mean: "均值", std: "标准差", min: "最小", max: "最大", zeros: "零的比例", odd: "NaN 或无穷",
+    elements: "{n} 个元素，{shape}", slice: "第 {i} / {n} 片", open: "展开此组", close: "收起此组", nodes: "{n} 个节点",
+    history: "训练过程", historyNone: "这次训练没有它的记录。", gradientNorm: "梯度范数", weightNorm: "范数", updateRatio: "更新量 / 权重", dead: "死亡比例",
+    average: "均值 {x}", leaf: "输入", parameter: "参数", constant: "常量", op: "运算", group: "层", fixed: "图中的常量；不对它求导。",
+    nodesLeft: "{n} 个节点：各层已收起，点击即可展开。", steps: "第 {i} / {n} 步", forward: "前向", backward: "反向",
+    aria: "{name} {how}，数值 {value}，梯度 {gradient}", opened: "层 {name}，已展开", folded: "层 {name}，已收起，{n} 个节点",
+    "vanishing gradient": "梯度消失", "exploding gradient": "梯度爆炸", "dead units": "死亡单元", "saturated activations": "激活饱和",
+    "bad initial scale": "初始尺度不当", "unnormalised input": "输入未归一化", "learning rate too high": "学习率过高", "learning rate too low": "学习率过低",
+    "loss not decreasing": "损失不下降", "over-fitting": "过拟合", "constant output": "输出恒定", "wrong loss": "损失函数不匹配", "broadcasting slip": "广播失误",
+    "unused parameter": "参数未被使用", "unchanged parameter": "参数未改变", "numerical problem": "数值问题", "class collapse": "类别坍缩",
+  },
+};
+
+let language = "en";
+
+function say(key, fill = {}) {
+  const text = WORDS[language][key] ?? WORDS.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => fill[name] ?? "");
+}
