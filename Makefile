@@ -4,6 +4,7 @@
 #   make run          train a network on scikit-learn's handwritten digits (DATA=mnist: on MNIST)
 #   make test         the whole test suite (ONLY="tests/ops -k conv" for a part); with CI=true also its coverage,
 #                     which takes two thirds as long again
+#   make browser      Chromium for the tests of the explorer page, where there is none (by apt)
 #   make check        style, types, and the import law
 #   make test-peers   cross-checks against PyTorch and JAX, in an environment of their own
 #   make bench        speed beside NumPy, PyTorch, JAX, TensorFlow, ...: table, docs/benchmarks.md, build/bench.json;
@@ -20,7 +21,7 @@ BIN := $(ENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 DATA ?= digits
 
-.PHONY: run test check test-peers bench docs gallery stubs wheel clean
+.PHONY: run test browser check test-peers bench docs gallery stubs wheel clean
 .DEFAULT_GOAL := test
 
 run: $(ENV)/.train
@@ -35,6 +36,12 @@ ifdef ONLY
 else
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(COVERAGE)
 endif
+
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+browser:
+	command -v chromium > /dev/null || command -v google-chrome > /dev/null || \
+	    { $(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y chromium; }
 
 check: $(ENV)/.dev
 	$(BIN)/ruff check

@@ -54,6 +54,7 @@ _LAZY_FUNCTIONS = {
     "compile": ".modes.compile",
     "diagnose": ".explain.diagnosis",
     "draw": ".show.graph.drawing",
+    "explore": ".show.explore.page",
     "minimize": ".optim.minimize",
     "trace_nonfinite": ".explain.nonfinite",
 }

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from ..base.errors import BacklitError
-from . import draw, evaluate, explain, gallery, info, predict, runs, summary, train
+from . import draw, evaluate, explain, explore, gallery, info, predict, runs, summary, train
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,7 +39,7 @@ def parser() -> Parser:
         epilog="backlit COMMAND --help says more about a command.",
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (train, runs, evaluate, predict, summary, draw, explain, gallery, info):
+    for command in (train, runs, evaluate, predict, summary, draw, explain, explore, gallery, info):
         command.add(commands)
     return top
 

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-OFFLINE = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+#: Without these Debian's Chromium talks to the network by itself.
+OFFLINE = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if found is None:
         message = "no Chromium: `make browser` installs it"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import numpy as np
-import pytest
 
-from backlit.base.config import enable_grad
+from backlit.base.trees import leaves
+from backlit.graph.bind import PICK
 from backlit.graph.node import Node
 from backlit.graph.opdef import OPS, Spec
 from backlit.graph.tensor import leaf_node
@@ -16,12 +16,19 @@ from backlit.show.explore import kernels
 from backlit.show.explore.assets import COMPUTING, asset
 from backlit.show.explore.payload import Payload
 from backlit.testing.cases import Case, plain, samples_of
-from backlit.graph.bind import PICK
-from backlit.base.trees import leaves
 
 #: Ops of `kernels.names()` that take integers as bits or work on complex numbers.
-BITS = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert", "bitwise_left_shift", "bitwise_right_shift",
-        "threefry", "nextafter", "erfinv"}
+BITS = {
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+    "threefry",
+    "nextafter",
+    "erfinv",
+}
 
 
 def nodes_of(case: Case) -> tuple[list[Node], dict[Node, Any], list[Node]]:
@@ -39,7 +46,8 @@ def nodes_of(case: Case) -> tuple[list[Node], dict[Node, Any], list[Node]]:
             ins.append(x)
     found = case.op.eval(*map(plain, inputs), **params)
     several = case.op.results is not None
-    like: Any = tuple(Spec(f.shape, f.dtype) for f in found) if several else Spec(np.shape(found), np.asarray(found).dtype)
+    specs = [Spec(np.shape(f), np.asarray(f).dtype) for f in (found if several else [found])]
+    like: Any = tuple(specs) if several else specs[0]
     node = Node(case.op, tuple(ins), params, None, like)
     picks = [Node(PICK, (node,), {"index": i}, None, s) for i, s in enumerate(like)] if several else []
     outs = picks or [node]

@@ -16,4 +16,4 @@ SHOWING = (
 
 def asset(name: str) -> str:
     """The text of one file of `web/`."""
-    return (files(__package__) / "web" / name).read_text("utf-8")
+    return (files("backlit.show.explore") / "web" / name).read_text("utf-8")

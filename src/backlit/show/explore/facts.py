@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from ...explain.contributions import shares
+from ...explain.formula import derivative, pullback
+from ...explain.symbols import text
 from ...explain.tape import Edge, Tape
 from ...graph.bind import PICK
 from ...graph.node import Node
@@ -20,6 +22,8 @@ from .program import Program
 
 #: How the gradient of a leaf is shared out among edges is computed for so many leaves of a graph of so many nodes.
 MOST_SHARED, MOST_NODES = 24, 2000
+#: So many edges have their rules written out, each up to so many letters.
+MOST_RULES, LONGEST_RULE = 2000, 90
 #: With more nodes to see at first, layers are folded.
 MOST_AT_FIRST = 45
 
@@ -39,8 +43,7 @@ class Facts:
             "pieces": {e: self._node(x) for e, x in self.program.pieces.items() if not isinstance(x, tuple)},
             "slopes": {e: self._node(x) for e, x in self.program.slopes.items()},
         }
-        extra = [n for n in self._fixed.values()]
-        self.payload = Payload([*extra, *self.program.nodes], self._values)
+        self.payload = Payload([*self._fixed.values(), *self.program.nodes], self._values)
 
     def _node(self, x: Any) -> Node:
         """A value that no node computes as a leaf of its own."""
@@ -61,11 +64,13 @@ class Facts:
             "edges": [self._of_edge(*e) for e in edges],
             "groups": [
                 g._asdict() | {"parent": self._within(g.parent)}
-                for g in self.scene.groups.values() if g.key not in self._whole
+                for g in self.scene.groups.values()
+                if g.key not in self._whole
             ],
             "collapsed": sorted(self._folded()),
             "output": self.scene.output,
             "seed": self.payload.numbers[self.program.seed],
+            "rules": self._rules(edges),
             "shares": {leaf: [found.get(e) for _, e in edges] for leaf, found in shared.items()},
             "program": self.payload.data(),
             "summaries": self._summaries(),
@@ -97,8 +102,8 @@ class Facts:
 
     def _of_node(self, n: SceneNode, order: Mapping[str, float]) -> dict[str, Any]:
         found: dict[str, Any] = {
-            "id": n.id, "label": n.label, "op": n.op, "kind": n.kind, "group": self._within(n.group), "order": order.get(n.id, 0),
-            "line": n.line, "shape": list(n.shape),
+            "id": n.id, "label": n.label, "op": n.op, "kind": n.kind, "group": self._within(n.group),
+            "order": order.get(n.id, 0), "line": n.line, "shape": list(n.shape),
         }  # fmt: skip
         if n.node is None:
             return found | self._of_constant(n)
@@ -181,6 +186,19 @@ class Facts:
         for table in ("pieces", "slopes"):
             node = self._tables[table].get(edge) if edge is not None else None
             found.append(-1 if node is None else self._number(node))
+        return found
+
+    def _rules(self, edges: Sequence[tuple[Any, Edge | None]]) -> dict[int, list[str]]:
+        """For each edge with a derivative [the local derivative, or "" where the op does not work element by element,
+        what the edge makes of the cotangent], as formulas.
+        """
+        found: dict[int, list[str]] = {}
+        for number, (_, e) in enumerate(edges):
+            if e is None or e not in self._tables["pieces"] or len(found) >= MOST_RULES:
+                continue
+            local = derivative(self.tape, e)
+            back = text(pullback(self.tape, e, f"ḡ({self.tape.name(e.target)})"))
+            found[number] = ["" if local is None else text(local), back if len(back) <= LONGEST_RULE else ""]
         return found
 
     def _number(self, node: Node) -> int:

@@ -63,7 +63,7 @@ def kernel_of(node: Node) -> Kernel:
     for x in (*inputs, *([node] if op.results is None else node.like)):
         if _code(x) not in CODES and x is not None and op is not PICK:
             raise NoKernel(str(getattr(x, "dtype", type(x).__name__)))
-    if op.family == "elementwise" and op.native is not None or op.name == "astype":
+    if (op.family == "elementwise" and op.native is not None) or op.name == "astype":
         read = tuple(x for x in inputs if x is not None)
         return Kernel("each", {"f": function_of(node)}, read)
     if op is PICK:
@@ -103,7 +103,7 @@ def _part(node: Node) -> Kernel:
 
 
 def _moved(node: Node, compute: Any, params: dict[str, Any]) -> Kernel:
-    inputs = node.inputs or ()
+    inputs: tuple[Any, ...] = node.inputs or ()
     if node.op.name in ("concat", "stack"):
         return _table(inputs, lambda *xs: compute(*xs, **params))
     source, places = inputs[0], inputs[1:]
@@ -130,7 +130,8 @@ def _table(sources: tuple[Any, ...], compute: Any) -> Kernel:
 
 
 def _added(node: Node) -> Kernel:
-    inputs, params, name = node.inputs or (), node.params, node.op.name
+    inputs: tuple[Any, ...] = node.inputs or ()
+    params, name = node.params, node.op.name
     read = 2 if name == "index_add" else 1
     places = inputs[read:]
     if any(isinstance(x, Node) for x in places):

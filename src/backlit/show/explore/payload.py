@@ -187,10 +187,10 @@ def products(node: Node) -> float:
         labels = {c: n for term, x in terms for c, n in zip(term, x.shape, strict=True)}
         return float(prod(labels.values()))
     if node.op.name in ("convolve", "convolve_transposed", "convolve_weight"):
-        x, w, g = {
-            "convolve": lambda: (inputs[0].shape, inputs[1].shape, node.shape),
-            "convolve_transposed": lambda: (node.shape, inputs[1].shape, inputs[0].shape),
-            "convolve_weight": lambda: (inputs[0].shape, node.shape, inputs[1].shape),
+        w, g = {
+            "convolve": lambda: (inputs[1].shape, node.shape),
+            "convolve_transposed": lambda: (inputs[1].shape, inputs[0].shape),
+            "convolve_weight": lambda: (node.shape, inputs[1].shape),
         }[node.op.name]()
         return float(prod(g) * prod(w[1:]))
     window = prod(node.params.get("window", ()))

@@ -42,7 +42,7 @@ class Program:
     >>> [n.op.name for n in program.nodes]
     ['leaf', 'leaf', 'multiply', 'tanh', 'leaf', 'multiply', 'subtract', 'multiply', 'multiply', 'multiply']
     >>> {program.tape.name(n): round(float(program.value(g)), 4) for n, g in program.cotangents.items()}
-    {'h2': 1.0, 'h1': 0.42, 'w': 0.8399, 'x': 0.21}
+    {'h2': 1.0, 'h1': 0.42, 'x': 0.21, 'w': 0.8399}
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -126,10 +126,8 @@ class Program:
             node.inputs = tuple(images.get(x, x) if isinstance(x, Node) else x for x in node.inputs or ())
             key = _key(node)
             images[node] = known.setdefault(key, node) if key is not None else node
-        for table in (self.cotangents, self.pieces, self.slopes):
-            for key, found in table.items():
-                if isinstance(found, Node):
-                    table[key] = images[found]
+        self.cotangents = _moved(self.cotangents, images)
+        self.pieces, self.slopes = _moved(self.pieces, images), _moved(self.slopes, images)
 
     def _all(self) -> list[Node]:
         ends = [*self.twins.values(), self.seed]
@@ -165,6 +163,10 @@ def _end(x: Any) -> Any:
     return (x.node if x.node is not None else x.value) if isinstance(x, Tensor) else x
 
 
+def _moved(table: dict[Any, Any], images: dict[Node, Node]) -> dict[Any, Any]:
+    return {key: images[x] if isinstance(x, Node) else x for key, x in table.items()}
+
+
 def _spec(x: Any) -> Spec:
     x = np.asarray(x)
     return Spec(x.shape, x.dtype)
@@ -186,4 +188,3 @@ def _identity(x: Any) -> Any:
     if isinstance(x, Node):
         return x
     return (type(x), repr(x)) if np.ndim(x) == 0 else id(x)
-

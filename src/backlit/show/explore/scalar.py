@@ -7,7 +7,6 @@ A facet is a function of an emitter `k` and values: `native=lambda k, x: k.exp(x
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -215,8 +214,7 @@ class Script:
 
 def literal(x: Any) -> str:
     """A number as JavaScript writes it."""
-    x = float(x)
-    return f"({json.dumps(x) if math.isfinite(x) else 'NaN' if math.isnan(x) else 'Infinity' if x > 0 else '-Infinity'})"
+    return f"({json.dumps(float(x))})"  # NaN, Infinity and -Infinity are written as JavaScript has them
 
 
 def function_of(node: Node) -> str:
@@ -234,11 +232,12 @@ def function_of(node: Node) -> str:
     if native is None:
         raise NoKernel(node.op.name)
     inputs = node.inputs or ()
-    own = [np.dtype(x.dtype).str[1:] for x in inputs if hasattr(x, "dtype")]
-    code = next((c for c in own if c != "b1"), np.dtype(node.dtype).str[1:])
+    known = [np.dtype(x.dtype).str[1:] for x in inputs if hasattr(x, "dtype")]
+    code = next((c for c in known if c != "b1"), np.dtype(node.dtype).str[1:])
     k, args = Script(), []
     for letter, x in zip("abcdef", inputs, strict=False):
-        args.append(None if x is None else Number(k, letter, np.dtype(x.dtype).str[1:] if hasattr(x, "dtype") else code))
+        own = np.dtype(x.dtype).str[1:] if hasattr(x, "dtype") else code
+        args.append(None if x is None else Number(k, letter, own))
     found = k.cast(k.cast(native(k, *args, **node.params), node.dtype), node.dtype)
     letters = [a.name for a in args if a is not None]
     return f"({', '.join(letters)}) => {{ {' '.join(k.lines)} return {found.name}; }}"

@@ -43,7 +43,7 @@ class Stage {
 
   arrange() {
     const { clientWidth: w, clientHeight: h } = this.root;
-    this.place = layout(this.model, (item) => this.sizeOf(item), w < 0.7 * h, [w - 60, Math.max(160, h - 150)]);
+    this.place = layout(this.model, (item) => this.sizeOf(item), w < 0.7 * h, [w - 60, Math.max(110, h - 195)]);
     this.edgesOf = new Map();
     const ending = new Map();
     for (const e of this.place.edges) {
@@ -88,7 +88,7 @@ class Stage {
   words(item) {
     const n = item.node;
     if (item.folded) return { name: shortened(item.folded.title, 30), how: say("nodes", { n: item.folded.members.length }) };
-    return { name: shortened(n.label, 26), how: n.template ? shortened(`= ${filled(n.template, n.inputs.map((x) => x.name))}`, 32) : "" };
+    return { name: shortened(n.label, 26), how: n.template ? shortened(`= ${filled(n.template, n.inputs.map((x) => x.name), n.inputs.map((x) => (x.name === x.number ? x.number : undefined)))}`, 32) : "" };
   }
 
   thumb(item) {
@@ -196,10 +196,14 @@ class Stage {
     const shown = player ? player.shows(item.id) : { value: true, gradient: true };
     const value = shown.value ? this.model.short(n, n.value, array) : "?";
     const gradient = shown.gradient ? (shown.partial ?? this.model.short(n, n.cotangent, this.model.cotangent(n))) : "";
-    g.lines.value.textContent = n.parts && !item.folded ? n.parts.map((p) => (this.model.program.values[p.value] ? brief(this.model.program.values[p.value]) : "·")).join(", ") : value;
+    g.lines.value.textContent = n.parts && !item.folded ? `${n.parts.length} ×` : value;
     g.lines.gradient.textContent = gradient ? `ḡ ${gradient}` : "";
     const image = g.querySelector("image");
-    if (image && array) image.setAttribute("href", shown.value ? picture(array, 100).url : "");
+    if (image && array) {
+      const { url, width } = picture(array, 100);
+      image.setAttribute("href", shown.value ? url : "");
+      image.classList.toggle("coarse", width < 40);
+    }
     g.classList.toggle("waiting", !shown.value);
     g.classList.toggle("chosen", chosen === item.id);
     g.classList.toggle("lit", Boolean(this.lit?.nodes.has(item.id)));
@@ -299,11 +303,12 @@ class Stage {
 
   // --- the view ---
 
-  fit(keep = true) {
-    const { clientWidth: w, clientHeight: h } = this.root, { width, height } = this.place, room = h - 150;
-    const scale = Math.min(1.35, (w - 60) / width, Math.max(120, room) / height);
-    const readable = keep ? scale : Math.max(scale, 0.5);
-    this.at = { scale: readable, x: (w - width * readable) / 2, y: 40 + (Math.max(120, room) - height * readable) / 2 };
+  // All of it in view; until the reader moves it, it stays so when layers fold and unfold.
+  fit() {
+    const { clientWidth: w, clientHeight: h } = this.root, { width, height } = this.place, room = Math.max(110, h - 195);
+    const scale = Math.min(1.35, (w - 60) / width, room / height);
+    this.at = { scale, x: (w - width * scale) / 2, y: 44 + (room - height * scale) / 2 };
+    this.fitted = true;
     this.draw();
     this.refresh();
   }
@@ -311,6 +316,7 @@ class Stage {
   zoom(by, x = this.root.clientWidth / 2, y = this.root.clientHeight / 2) {
     const scale = Math.min(4, Math.max(0.02, this.at.scale * by)), k = scale / this.at.scale;
     this.at = { scale, x: x - (x - this.at.x) * k, y: y - (y - this.at.y) * k };
+    this.fitted = false;
     this.later();
   }
 
@@ -360,6 +366,7 @@ class Stage {
       this.at.y += (anchor[1] - y) * this.at.scale;
     }
     this.app.arranged();
+    if (this.fitted) return this.fit();
     this.draw();
     this.refresh();
   }
@@ -399,6 +406,7 @@ class Stage {
       } else {
         this.at.x += dx;
         this.at.y += dy;
+        this.fitted = false;
         this.later();
       }
       fingers.set(event.pointerId, event);

@@ -19,7 +19,7 @@ const percent = (x) => `${digits(100 * x, 3)} %`;
 const sizes = (shape) => shape.map((n) => (n === null ? "?" : n)).join("×");
 
 // A number in a formula: in brackets where it is negative.
-const factor = (x) => (x < 0 || Object.is(x, -0) ? `(${digits(x)})` : digits(x));
+const factor = (x) => (x < 0 ? `(${digits(x)})` : digits(x));
 
 function norm(data) {
   let sum = 0;
@@ -32,11 +32,16 @@ const brief = (array) => (array.data.length === 1 ? digits(array.data[0]) : `${s
 
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
-// A formula with {0}, {1}, ... filled in, and signs as they are printed.
-function filled(template, parts) {
-  const signs = { " * ": " · ", " - ": " − ", " / ": " / " };
-  let text = template.replace(/ [*/-] /g, (s) => signs[s]).replace(/^-/, "−").replace(" ** ", "^");
-  return text.replace(/\{(\d+)\}/g, (_, i) => parts[i]);
+// Signs as they are printed: 2 * x ** 3 - 1 becomes 2 · x³ − 1.
+function printed(text) {
+  const raised = text.replace(/ \*\* (\d+)(?![\d.])/g, (_, n) => [...n].map((c) => SUPERSCRIPTS[c]).join("")).replace(/ \*\* /g, "^");
+  return raised.replace(/ \* /g, " · ").replace(/ - /g, " − ").replace(/(^|[(\s])-(?=\S)/g, "$1−");
+}
+
+// A formula with {0}, {1}, ... filled in.
+function filled(template, parts, constants = []) {
+  const known = template.replace(/\{(\d+)\}/g, (whole, i) => constants[i] ?? whole);
+  return printed(known).replace(/\{(\d+)\}/g, (_, i) => parts[i]).replace(/\(\((−[^()]*)\)\)/g, "($1)");
 }
 
 function summaryOf(data) {

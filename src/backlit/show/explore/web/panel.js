@@ -167,18 +167,14 @@ class Panel {
     for (const e of edges) {
       const source = model.nodes.get(e.source);
       table.append(this.lively("tr", {}, () => {
-        const slope = model.slope(e);
-        const size = !slope ? "" : slope.exact ? digits(slope.value) : `<small>${say("average", { x: digits(slope.value, 3) })}</small>`;
-        const rule = this.rule(e);
-        return `<td class="d">∂${variable(n.label)}/∂${variable(source.label)}</td><td>${rule ? `= ${rule}` : ""}</td><td class="d">${size ? `= ${size}` : ""}</td>`;
+        const slope = model.slope(e), [local, back] = model.data.rules[e.number] ?? ["", ""];
+        const size = !slope ? "" : slope.exact ? `= ${digits(slope.value)}` : `<small>${say("average", { x: digits(slope.value, 3) })}</small>`;
+        if (!local && back && !slope?.exact) return `<td class="b">ḡ(${variable(source.label)})</td><td colspan="2">+= ${ruleHtml(back)}</td>`;
+        const formula = local && local !== digits(slope?.value ?? NaN) ? `= ${printed(escaped(local))}` : "";
+        return `<td class="d">∂${variable(n.label)}/∂${variable(source.label)}</td><td>${formula}</td><td class="d">${size}</td>`;
       }));
     }
     this.add(table);
-  }
-
-  // The local derivative as a formula, where Python wrote one.
-  rule(e) {
-    return this.app.model.data.rules?.[e.number] ? escaped(this.app.model.data.rules[e.number]) : "";
   }
 
   valueOf(n) {

@@ -56,13 +56,17 @@ function formulaHtml(model, n) {
     const array = x.number !== undefined ? null : model.program.values[x.value];
     return x.number ?? (array && array.data.length === 1 ? factor(array.data[0]) : null);
   });
-  const names = filled(escapedTemplate(n.template), n.inputs.map((x) => (x.number !== undefined && x.name === x.number ? x.number : variable(x.name))));
+  const constants = n.inputs.map((x) => x.number), template = escapedTemplate(n.template);
+  const names = filled(template, n.inputs.map((x) => variable(x.name)), n.inputs.map((x) => (x.name === x.number ? x.number : undefined)));
   const value = `<span class="f">${escaped(model.short(n, n.value, model.value(n)))}</span>`;
   const single = numbers.every((x) => x !== null) && n.inputs.some((x) => x.number === undefined);
-  const middle = single ? `${filled(escapedTemplate(n.template), numbers)} = ` : "";
+  const middle = single ? `${filled(template, numbers, constants)} = ` : "";
   const shape = single || !n.shape.length ? "" : ` <small>${say("shape")} ${sizes(n.shape)}</small>`;
   return `${variable(n.label)} = ${names} = ${middle}${value}${shape}`;
 }
+
+// A rule as Python writes it, with gradients in their colour.
+const ruleHtml = (rule) => printed(escaped(rule)).replace(/ḡ\(([^()]*)\)/g, (_, name) => bar(name));
 
 const escapedTemplate = (template) => template.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
@@ -84,5 +88,6 @@ function backwardHtml(edge, model, place, player) {
     const about = slope.exact ? digits(slope.value) : say("average", { x: digits(slope.value, 3) });
     return `${bar(to)} += ${bar(from)} ⊙ ${local} <small><span class="d">∂ ${about}</span></small> → <span class="b">${escaped(size)}</span>${sum}`;
   }
-  return `${bar(to)} += (${local})ᵀ ${bar(from)} → <span class="b">${escaped(size)}</span>${sum}`;
+  const rule = model.data.rules[m.number]?.[1];
+  return `${bar(to)} += ${rule ? ruleHtml(rule) : `(${local})ᵀ ${bar(from)}`} → <span class="b">${escaped(size)}</span>${sum}`;
 }

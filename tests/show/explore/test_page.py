@@ -1,0 +1,157 @@
+"""The page in a browser: click, drag, step, keys, language, theme; nothing on the console, nothing on the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn
+from backlit.show.explore.page import Page, explore
+
+
+def neuron(w: Any, x: Any, b: Any) -> Any:
+    return 1 / (1 + bl.exp(-(w * x + b)))
+
+
+class Opened:
+    """A page in the browser, with what it complained of and what it asked the network for."""
+
+    def __init__(self, browser: Any, page: Page, path: Path, **options: Any) -> None:
+        page.save(path)
+        self.context = browser.new_context(viewport={"width": 1200, "height": 760}, **options)
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(3000)
+        self.problems: list[str] = []
+        self.asked: list[str] = []
+        self.tab.on("pageerror", lambda e: self.problems.append(str(e)))
+        self.tab.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        self.tab.on("request", lambda r: self.asked.append(r.url))
+        self.tab.goto(path.as_uri())
+
+    def close(self) -> None:
+        assert self.problems == []
+        assert [url for url in self.asked if not url.startswith(("file:", "data:"))] == []
+        self.context.close()
+
+    def text(self, selector: str) -> str:
+        return self.tab.locator(selector).first.text_content()
+
+    def settle(self) -> None:
+        self.tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    found: list[Opened] = []
+
+    def open_page(page: Page, **options: Any) -> Opened:
+        found.append(Opened(browser, page, tmp_path / f"{len(found)}.html", **options))
+        return found[-1]
+
+    yield open_page
+    for each in found:
+        each.close()
+
+
+def test_a_neuron_is_shown_stepped_through_and_changed(opened: Any) -> None:
+    page = opened(explore(neuron, 0.0, 1.0, 0.0, title="a neuron"))
+    tab = page.tab
+    assert page.text("#title") == "a neuron"
+    assert tab.locator(".node").count() == 9
+    assert "ḡ 0.25" in page.text(".node[data-id=n0]")
+
+    tab.keyboard.press("Home")  # the lecture: h1 = w · x first
+    assert page.text("[data-id=n3] .value") == "?"
+    tab.keyboard.press("ArrowRight")
+    assert page.text("#caption") == "h1 = w · x = 0 · 1 = 0"
+    for _ in range(7):
+        tab.keyboard.press("ArrowRight")
+    assert page.text("#caption") == "ḡ(h5) += ḡ(h6) · ∂h6/∂h5 = 1 · (−0.25) = −0.25"
+    assert "∂ −0.25" in page.text(".tags")
+    tab.click("#last")
+
+    tab.click("[data-id=n6]")  # h4 = exp(h3)
+    assert "h4 = exp(h3) = exp(0) = 1" in page.text("#panel .formula")
+    assert page.text(".local .d").startswith("∂h4/∂h3")
+    tab.keyboard.press("Escape")
+
+    slider = tab.locator(".leaf-row [type=range]").first  # w to 3: f = 1/(1+e^-3), ∂f/∂w = f (1 - f)
+    slider.focus()
+    tab.keyboard.press("End")
+    page.settle()
+    f = 1 / (1 + np.exp(-3.0))
+    assert page.text("[data-id=n8] .value") == f"{f:.4g}"
+    assert page.text("[data-id=n0] .gradient") == f"ḡ {f * (1 - f):.4g}"
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("r")
+    page.settle()
+    assert page.text("[data-id=n8] .value") == "0.5"
+
+
+def test_a_number_is_dragged_on_the_node(opened: Any) -> None:
+    page = opened(explore(neuron, 0.5, 1.0, 0.0))
+    box = page.tab.locator("[data-id=n0] .value").bounding_box()
+    page.tab.mouse.move(box["x"] + 4, box["y"] + 5)
+    page.tab.mouse.down()
+    page.tab.mouse.move(box["x"] + 104, box["y"] + 5, steps=4)
+    page.tab.mouse.up()
+    page.settle()
+    w = page.tab.evaluate("app.model.program.values[app.model.nodes.get('n0').value].data[0]")
+    assert w > 0.5
+    shown = page.tab.evaluate("app.model.program.values[app.model.nodes.get('n8').value].data[0]")
+    assert shown == pytest.approx(1 / (1 + np.exp(-w)), rel=1e-6)
+
+
+def test_language_theme_and_keys(opened: Any) -> None:
+    page = opened(explore(neuron, 0.0, 1.0, 0.0), color_scheme="dark", locale="zh-CN")
+    tab = page.tab
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert tab.evaluate("document.documentElement.lang") == "zh-CN"
+    assert "还原" in page.text("#reset")
+    tab.click("#language")
+    assert page.text("#reset") == "Reset"
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab.keyboard.press("t")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+    tab.keyboard.press("/")
+    tab.keyboard.type("exp")
+    tab.keyboard.press("Enter")
+    assert page.text("#panel h2").startswith("h4")
+    tab.locator(".node[data-id=n8]").focus()
+    tab.keyboard.press("Enter")
+    assert page.text("#panel h2").startswith("h6")
+    tab.keyboard.press("d")
+    assert tab.locator(".tag.slope").count() == 8
+    keys = tab.evaluate("[Object.keys(WORDS.en).sort(), Object.keys(WORDS.zh).sort()]")
+    assert keys[0] == keys[1]
+
+
+def test_paths_light_up_with_the_share_they_carry(opened: Any) -> None:
+    page = opened(explore(lambda x: bl.sin(x) * x, 2.0))
+    page.tab.hover("[data-id=n0] .name")
+    page.tab.wait_for_timeout(200)
+    g = np.cos(2) * 2 + np.sin(2)
+    tags = page.tab.locator(".tag.share").all_text_contents()
+    found = sorted(float(t.replace("%", "").replace("−", "-")) for t in tags)
+    through_sin, by_itself = 100 * np.cos(2) * 2 / g, 100 * np.sin(2) / g
+    assert found == pytest.approx(sorted([through_sin, through_sin, by_itself]), rel=1e-2)
+
+
+def test_layers_fold_and_values_are_those_of_python(opened: Any) -> None:
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(*[nn.Dense(4, "sigmoid") for _ in range(10)])
+    x = rng.normal(size=(3, 4)).astype("f4")
+    model(x)
+    page = opened(explore(lambda p, x: bl.mean(model.apply(p, x)[0] ** 2), model.parameters(), x))
+    tab = page.tab
+    assert tab.locator(".node.group").count() == 10
+    tab.locator(".node.group").first.click()
+    tab.locator("#panel button", has_text="Open this group").click()
+    assert tab.locator(".cluster").count() == 1
+    tab.locator(".cluster text").click()
+    assert tab.locator(".cluster").count() == 0
