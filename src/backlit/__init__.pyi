@@ -68,6 +68,7 @@ from .array_api import random as random
 from .modes.compile import compile as compile
 from .explain.diagnosis import diagnose as diagnose
 from .show.graph.drawing import draw as draw
+from .show.explore.page import explore as explore
 from .optim.minimize import minimize as minimize
 from .explain.nonfinite import trace_nonfinite as trace_nonfinite
 

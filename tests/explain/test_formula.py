@@ -151,3 +151,9 @@ def test_names_of_constants_are_those_of_the_user() -> None:
     y = bl.tensor(2.0, dtype="float64", requires_grad=True) * scale
     tape = tape_of(y, names={"scale": scale, "y": y})
     assert text(formula(tape, tape.output) or 0.0) in ("leaf 1 · scale", "leaf 1 · 3")
+
+
+def test_an_input_that_is_left_out_has_no_name() -> None:
+    tape = tape_of(lambda x: bl.clip(x, None, 2.0), 1.0)
+    (edge,) = tape.edges
+    assert derivative(tape, edge) is not None

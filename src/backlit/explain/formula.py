@@ -125,7 +125,7 @@ def _symbols(tape: Tape, node: Node, *, scalar: bool) -> tuple[list[Any], dict[N
     names: dict[Node, str] = {}
     for x in node.inputs or ():
         found = _input(tape, x)
-        if isinstance(x, Node) or np.ndim(x) > 0 or isinstance(found, Name):
+        if isinstance(x, Node) or (x is not None and (np.ndim(x) > 0 or isinstance(found, Name))):
             edge = symbol(Spec(() if scalar else x.shape, x.dtype))
             names[edge._node] = found.text if isinstance(found, Name) else str(found)
             args.append(edge)

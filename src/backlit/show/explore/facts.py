@@ -8,13 +8,12 @@ from typing import Any
 
 from ...explain.contributions import shares
 from ...explain.formula import derivative, pullback
-from ...explain.symbols import text
+from ...explain.symbols import Applied, Formula, Name, text, untold
 from ...explain.tape import Edge, Tape
 from ...graph.bind import PICK
 from ...graph.node import Node
 from ...graph.tensor import leaf_node
 from ..graph.folding import visible
-from ..graph.formula import formula
 from ..graph.layout import layout
 from ..graph.scene import BURST, VANISHED, Scene, SceneNode, folds, scene_of
 from .payload import Payload, encoded, summary
@@ -117,11 +116,19 @@ class Facts:
         if twin in self.payload.reasons:
             found["reason"] = self.payload.reasons[twin]
         if node.inputs:
-            found["template"] = formula(node, [f"{{{i}}}" for i in range(len(node.inputs))])
+            found["template"] = self._template(node)
             found["inputs"] = [self._of_input(node, x) for x in node.inputs]
         if node.op.results is not None:
             found["parts"] = self._parts(node)
         return found
+
+    def _template(self, node: Node) -> str:
+        """The formula of a node with `{0}`, `{1}`, ... for its inputs; plain numbers as they are."""
+        args: list[Formula] = []
+        for i, x in enumerate(node.inputs or ()):
+            plain = not isinstance(x, Node) and getattr(x, "size", 1) == 1 and self.tape.constant_name(x) is None
+            args.append(float(x) if plain and x is not None else Name(f"{{{i}}}"))
+        return text(Applied(node.op, tuple(args), node.params, untold(node)))
 
     def _parts(self, node: Node) -> list[dict[str, int]]:
         """The values and cotangents of the outputs of an op that has several."""

@@ -88,7 +88,7 @@ class Stage {
   words(item) {
     const n = item.node;
     if (item.folded) return { name: shortened(item.folded.title, 30), how: say("nodes", { n: item.folded.members.length }) };
-    return { name: shortened(n.label, 26), how: n.template ? shortened(`= ${filled(n.template, n.inputs.map((x) => x.name), n.inputs.map((x) => (x.name === x.number ? x.number : undefined)))}`, 32) : "" };
+    return { name: shortened(n.label, 26), how: n.template ? shortened(`= ${filled(n.template, n.inputs.map((x) => x.name))}`, 32) : "" };
   }
 
   thumb(item) {

@@ -32,16 +32,12 @@ const brief = (array) => (array.data.length === 1 ? digits(array.data[0]) : `${s
 
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
-// Signs as they are printed: 2 * x ** 3 - 1 becomes 2 · x³ − 1.
-function printed(text) {
-  const raised = text.replace(/ \*\* (\d+)(?![\d.])/g, (_, n) => [...n].map((c) => SUPERSCRIPTS[c]).join("")).replace(/ \*\* /g, "^");
-  return raised.replace(/ \* /g, " · ").replace(/ - /g, " − ").replace(/(^|[(\s])-(?=\S)/g, "$1−");
-}
+// A minus sign as it is printed.
+const printed = (text) => text.replace(/ - /g, " − ").replace(/(^|[(\s])-(?=\S)/g, "$1−");
 
 // A formula with {0}, {1}, ... filled in.
-function filled(template, parts, constants = []) {
-  const known = template.replace(/\{(\d+)\}/g, (whole, i) => constants[i] ?? whole);
-  return printed(known).replace(/\{(\d+)\}/g, (_, i) => parts[i]).replace(/\(\((−[^()]*)\)\)/g, "($1)");
+function filled(template, parts) {
+  return printed(template).replace(/\{(\d+)\}/g, (_, i) => parts[i]).replace(/\(\((−[^()]*)\)\)/g, "($1)");
 }
 
 function summaryOf(data) {

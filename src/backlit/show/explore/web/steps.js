@@ -56,11 +56,10 @@ function formulaHtml(model, n) {
     const array = x.number !== undefined ? null : model.program.values[x.value];
     return x.number ?? (array && array.data.length === 1 ? factor(array.data[0]) : null);
   });
-  const constants = n.inputs.map((x) => x.number), template = escapedTemplate(n.template);
-  const names = filled(template, n.inputs.map((x) => variable(x.name)), n.inputs.map((x) => (x.name === x.number ? x.number : undefined)));
+  const template = escapedTemplate(n.template), names = filled(template, n.inputs.map((x) => variable(x.name)));
   const value = `<span class="f">${escaped(model.short(n, n.value, model.value(n)))}</span>`;
   const single = numbers.every((x) => x !== null) && n.inputs.some((x) => x.number === undefined);
-  const middle = single ? `${filled(template, numbers, constants)} = ` : "";
+  const middle = single ? `${filled(template, numbers)} = ` : "";
   const shape = single || !n.shape.length ? "" : ` <small>${say("shape")} ${sizes(n.shape)}</small>`;
   return `${variable(n.label)} = ${names} = ${middle}${value}${shape}`;
 }
