@@ -319,7 +319,7 @@ CASES = [
         "infinite pixels minus their mean",
         "rnn",
         KIND,
-        ("0",),
+        ("",),
         lambda s: of([Whiten(1e-5), *rnn()], infinite(), s),
         lambda s: of([Whiten(1e-5), *rnn()], rows(), s),
         reason=("inf - inf", "inf-inf", "input", "data"),

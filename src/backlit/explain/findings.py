@@ -129,6 +129,20 @@ class Trial(NamedTuple):
         return bool(np.isfinite(self.losses).all() and np.isfinite(self.end))
 
 
+class Born(NamedTuple):
+    """Where the first number that is not finite came up.
+
+    Attributes:
+        layer: the path of the layer; empty outside of one.
+        told: the op, the reason, and what to do, in a sentence.
+        step: after how many steps of training; 0 from the start.
+    """
+
+    layer: str
+    told: str
+    step: int = 0
+
+
 class Findings(NamedTuple):
     """All that the rules look at; what was not measured is None or empty.
 
@@ -147,7 +161,7 @@ class Findings(NamedTuple):
         trial: the course of some steps; `slower`, `faster`: the same at other learning rates.
         validation: (step, loss) on data that are not trained on.
         cut: paths of parameters that change the loss, though no gradient comes to them.
-        nonfinite: where a number that is not finite was born: layer and sentence.
+        nonfinite: where a number that is not finite was born, from the start or at every learning rate that was tried.
     """
 
     first: Snapshot
@@ -167,4 +181,4 @@ class Findings(NamedTuple):
     faster: Trial | None = None
     validation: tuple[tuple[int, float], ...] = ()
     cut: tuple[str, ...] = ()
-    nonfinite: tuple[str, str] | None = None
+    nonfinite: Born | None = None

@@ -17,11 +17,12 @@ from ..ops.random import key as random_key
 from ..train.goals import Goal
 from .changes import plain
 from .faults import limit
-from .findings import NAN, Findings, InputFigures, Snapshot, Trial
+from .findings import NAN, Born, Findings, InputFigures, Snapshot, Trial
 from .flow import flow_of
+from .nonfinite import trace_nonfinite
 from .probe import Probe
 from .rules.course import largest_change
-from .running import Run, Runner
+from .running import Run, Runner, batches
 from .tape import Tape, tape_of
 from .verdict import Experiment
 
@@ -67,6 +68,29 @@ class Sight:
             loss = self.loss(out, self.batch)
         return out, tape_of(loss, names={p: entered[p] for p in trained}) if loss.node is not None else None
 
+    def born(self, values: Mapping[str, Any], step: int = 0) -> Born | None:
+        """Where the first number that is not finite comes up at these values; None where there is none."""
+        trained = [p for p in self.model.parameters() if values[p].dtype.char in FLOAT]
+
+        def loss(params: Any, inputs: Any, targets: Any) -> Any:
+            batch = (*inputs, targets) if isinstance(inputs, tuple) else (inputs, targets)
+            key = random_key(self.seed)
+            out, _ = self.model.apply({**values, **params}, *self.goal.opened(batch)[0], training=True, key=key)
+            return self.loss(out, batch)
+
+        *inputs, y = self.batch
+        x = inputs[0] if len(inputs) == 1 else tuple(inputs)
+        origin = trace_nonfinite(loss, {p: values[p] for p in trained}, x, y, wrt="params")
+        if origin is None:
+            return None
+        place = f" ({origin.place})" if origin.place else ""
+        if origin.direction == "input":
+            told = f"{origin.reason}{place}"
+        else:
+            way = f"the derivative of {origin.of or origin.op}" if origin.direction == "backward" else origin.op
+            told = f"{way} gives the first number that is not finite, {origin.what}{place}: {origin.reason}"
+        return Born(origin.layer, f"{told}; to mend it: {origin.mend.rstrip('.')}", step)
+
     def facts(self, first: Snapshot, out: Any, tape: Tape | None, y: Array) -> Findings:
         """What can be said before anything is trained; `y` are all the targets there are."""
         classes = y.dtype.char in INTEGER or y.dtype == np.bool_
@@ -105,7 +129,7 @@ class Measured:
             flow = flow_of(self.tape) if self.tape is not None else None
             self.findings = self._tried(found._replace(flow=flow, cut=self._cut(start, first)), start, steps)
         else:
-            self.findings = found._replace(nonfinite=_born(self.tape))
+            self.findings = found._replace(nonfinite=self.sight.born(start))
 
     def _tried(self, found: Findings, start: Mapping[str, Any], steps: int) -> Findings:
         """With what some steps of training do, at this learning rate and, where that does little, at others."""
@@ -130,7 +154,24 @@ class Measured:
                 found = found._replace(faster=self._best(steps, FASTER))
         elif not falls < limit("learning rate too high", "rises") or change > limit("learning rate too high", "change"):
             found = found._replace(slower=self._best(steps, SLOWER))
+        if not run.finite and (found.slower is None or not found.slower.finite):
+            found = found._replace(nonfinite=self._broken(start, run))
         return found
+
+    def _broken(self, start: Mapping[str, Any], run: Run) -> Born | None:
+        """Where the number was born that a trial broke by: in the step whose loss was the first that was not finite, or
+        in the one before.
+        """
+        e, fine = self.runner.experiment, np.isfinite(run.losses)
+        first = len(fine) if fine.all() else int(np.argmin(fine))
+        order = batches(tuple(map(plain, e.data)), e.batch_size, first + 1, e.seed)
+        for step in range(max(first - 1, 0), first + 1):
+            values = self.runner(step).values if step else start
+            batch = [plain(x)[order[step]] for x in e.data]
+            born = Sight(self.runner.model, self.runner.goal, batch, e.seed).born(values, step)
+            if born is not None:
+                return born
+        return None
 
     def _cut(self, start: Mapping[str, Any], first: Snapshot) -> tuple[str, ...]:
         """Parameters without a gradient that the loss depends on: it is another when they are."""
@@ -244,12 +285,3 @@ def _slips(tape: Tape | None) -> tuple[str, ...]:
                 where = f" ({line})" if line else ""
                 found.append(f"{node.op.name} spreads {shapes[0]} against {shapes[1]} to {node.shape}{where}")
     return tuple(dict.fromkeys(found))
-
-
-def _born(tape: Tape | None) -> tuple[str, str]:
-    """The first node with a number that is not finite, of inputs that all are."""
-    for node in () if tape is None else tape.nodes:
-        if node.op.results is None and node.value is not None and not np.isfinite(node.value).all():
-            line = tape.line(node) if tape else ""
-            return tape.layer(node) if tape else "", f"{node.op.name} gives the first number that is not finite, {line}"
-    return "", "the loss is finite, its gradient is not"

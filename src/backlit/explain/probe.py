@@ -106,6 +106,7 @@ class Probe:
     def snapshot(self, found: Mapping[str, Any], step: int = 0) -> Snapshot:
         """The figures, as plain numbers, of what a call returned."""
         number = lambda x: float(np.asarray(x.numpy() if isinstance(x, Tensor) else x))
+        slope = lambda p: np.nan if "gradient" not in p else np.inf if np.isnan(g := number(p["gradient"])) else g
         layers = {
             path: LayerFigures(
                 self.kinds[path],
@@ -118,7 +119,7 @@ class Probe:
         }
         parameters = {
             path: ParameterFigures(
-                self.shapes[path], number(p["rms"]), number(p["spread"]), number(p.get("gradient", np.nan)),
+                self.shapes[path], number(p["rms"]), number(p["spread"]), slope(p),
                 bool(number(p["used"])), number(p.get("change", np.nan)),
             )
             for path, p in found["parameters"].items()

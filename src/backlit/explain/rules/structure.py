@@ -25,10 +25,11 @@ FROM_NUMBERS = ("mse", "mae", "huber", "smooth_l1")
 
 
 def nonfinite(f: Findings) -> Iterator[Verdict]:
-    """A number that is not finite, before anything was trained."""
+    """A number that is not finite, from the start, or in training at whatever rate."""
     if f.nonfinite is not None:
-        layer, told = f.nonfinite
-        yield Verdict("numerical problem", layer, told, {"loss": f.first.loss})
+        layer, told, step = f.nonfinite
+        when = f"after {step} steps, also of a smaller rate, " if step else ""
+        yield Verdict("numerical problem", layer, when + told, {"loss": f.first.loss}, step=step)
 
 
 def broadcast(f: Findings) -> Iterator[Verdict]:
