@@ -98,11 +98,13 @@ def test_what_vanishes_and_bursts_is_red() -> None:
 
 def test_states_by_norm() -> None:
     assert [state_of(x) for x in (float("nan"), 0.0, 1e-5, 1.0, 1e4, float("inf"))] == [
-        "none", "zero", "vanished", "fine", "burst", "burst",
+        "none", "zero", "vanished", "fine", "burst", "broken",
     ]  # fmt: skip
     with np.errstate(all="ignore"):
         poisoned = bl.draw(lambda x: bl.exp(100 * x), 1.0)
-    assert {n.label: n.state for n in poisoned.scene.nodes}["x"] == "burst"
+    assert {n.label: n.state for n in poisoned.scene.nodes}["x"] == "broken"
+    assert "not finite" in str(poisoned)
+    assert "value bad" in classes(poisoned, "tspan")
 
 
 def test_wider_edges_carry_more() -> None:

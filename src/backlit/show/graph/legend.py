@@ -17,6 +17,7 @@ _STATES = {
     "vanished": f"vanished: below {VANISHED:g}",
     "zero": "is 0",
     "burst": f"burst: above {BURST:g}",
+    "broken": "NaN or infinite",
     "none": "no derivative",
 }
 
@@ -94,7 +95,7 @@ def _edges(
     states = {e.state for e in scene.edges} | {n.state for n in scene.nodes if n.state != "none"}
     for state, text in _STATES.items():
         if state in states:
-            yield _stroke(state, 4 if state == "burst" else 1.5), text
+            yield _stroke(state, 4 if state in ("burst", "broken") else 1.5), text
 
 
 def _stroke(kind: str, width: float) -> str:

@@ -24,6 +24,9 @@ VANISHED = 1e-4
 #: And above this it has burst: a step with the rates in use (1e-3 to 1e-1) would move weights by more than they are.
 BURST = 1e3
 
+#: The states of gradients that are drawn in red (see `state_of`).
+WRONG = ("zero", "vanished", "burst", "broken")
+
 #: The kinds of nodes.
 KINDS = ("leaf", "parameter", "constant", "op", "output", "group")
 
@@ -40,7 +43,7 @@ class SceneNode(NamedTuple):
         shape: of the value, or of what the graph knows of it; sizes of None are open.
         value: the value in short: a number, or shape and norm; empty where there is none.
         gradient: the cotangent in the same way.
-        norm: of the cotangent, by the norm of the output's; NaN where no derivative comes.
+        norm: of the cotangent, by the norm of the output's; infinity where that is NaN, NaN where no derivative comes.
         line: of the user's code.
         node: the node of the Tape or graph; None for constants and folded groups.
         op: the name of the op; of a folded group what is in it.
@@ -86,9 +89,9 @@ class SceneEdge(NamedTuple):
 
 
 def state_of(norm: float) -> str:
-    """One of "none" (no derivative comes here), "zero", "vanished", "burst" (NaN and infinity, too), "fine"."""
+    """One of "none" (no derivative comes here), "zero", "vanished", "burst", "broken" (NaN or infinity), "fine"."""
     if norm == inf:
-        return "burst"
+        return "broken"
     if norm != norm:
         return "none"
     return "zero" if norm == 0 else "vanished" if norm < VANISHED else "burst" if norm > BURST else "fine"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from html import escape
 from math import inf, isfinite, log10
 
 from .layout import Box, Layout, Point, layout
 from .legend import legend
-from .scene import Scene, SceneEdge, SceneNode
+from .scene import WRONG, Scene, SceneEdge, SceneNode
 from .sizes import LINE, cut, head_of, lines_of, node_size, text_width
 from .theme import css
 
@@ -18,8 +19,6 @@ MARGIN, HEAD, NOTE = 24.0, 34.0, 34
 WIDEST, DECADE, THINNEST = 5.5, 1.2, 1.0
 #: Length of the tip of an edge.
 TIP = 7.0
-
-WRONG = ("zero", "vanished", "burst")
 
 
 def svg_of(scene: Scene, collapsed: Collection[str] = (), title: str = "", shares: bool = False) -> str:
@@ -132,11 +131,18 @@ class _Writing:
         y = box.y + 7 + LINE * 0.75
         yield f'<text class="head" x="{middle:.1f}" y="{y:.1f}" text-anchor="middle">{escape(head_of(lines))}</text>'
         if lines.value or lines.gradient:
-            value = f'<tspan class="value">{escape(lines.value)}</tspan>' if lines.value else ""
+            broken = " bad" if re.search("nan|inf", lines.value) else ""
+            value = f'<tspan class="value{broken}">{escape(lines.value)}</tspan>' if lines.value else ""
             shift = ' dx="9"' if lines.value else ""
             gradient = f'<tspan class="gradient"{shift}>{escape(lines.gradient)}</tspan>' if lines.gradient else ""
             yield f'<text x="{middle:.1f}" y="{y + LINE:.1f}" text-anchor="middle">{value}{gradient}</text>'
         yield "</g>"
+
+
+_WORDS = {
+    "zero": "the gradient is 0", "vanished": "the gradient has vanished", "burst": "the gradient has burst",
+    "broken": "the gradient is not finite",
+}  # fmt: skip
 
 
 def _told(node: SceneNode) -> str:
@@ -145,11 +151,7 @@ def _told(node: SceneNode) -> str:
     rows += [node.op] if node.node is None and node.kind != "constant" else []
     rows += [f"value: {node.value}"] if node.value else []
     rows += [f"gradient: {node.gradient}"] if node.gradient else []
-    rows += (
-        [f"the gradient has {node.state}" if node.state != "zero" else "the gradient is 0"]
-        if (node.state in WRONG)
-        else []
-    )
+    rows += [_WORDS[node.state]] if node.state in WRONG else []
     return "\n".join([*rows, node.line] if node.line else rows)
 
 
@@ -193,7 +195,7 @@ def _path(points: Sequence[Point]) -> str:
 
 def _rank(e: SceneEdge) -> float:
     """What is drawn later lies above: wide edges, as the narrow ones show where they branch off."""
-    return inf if e.state == "burst" else abs(e.weight) if isfinite(e.weight) else 0.0
+    return inf if e.state in ("burst", "broken") else abs(e.weight) if isfinite(e.weight) else 0.0
 
 
 def _wrapped(text: str, width: int) -> list[str]:

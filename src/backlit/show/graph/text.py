@@ -20,7 +20,7 @@ _TOLD = {
     "leaf": "input", "parameter": "parameter", "constant": "constant", "op": "computed", "output": "output",
     "group": "folded",
 }  # fmt: skip
-WORDS = {"vanished": "vanished", "zero": "zero", "burst": "burst"}
+WORDS = {"vanished": "vanished", "zero": "zero", "burst": "burst", "broken": "not finite"}
 
 #: A piece of a line and what it is: one of "tree", "head", "value", "gradient", "bar", "bad", "faint" and "title".
 Span = tuple[str, str]

@@ -34,7 +34,7 @@ _RULES = """
 .bl-graph .head {{ font-weight: bold; }}
 .bl-graph .value {{ fill: {value}; }}
 .bl-graph .gradient {{ fill: {gradient}; }}
-.bl-graph .bad .gradient, .bl-graph .key.bad {{ fill: {red}; font-weight: bold; }}
+.bl-graph .bad .gradient, .bl-graph .value.bad {{ fill: {red}; font-weight: bold; }}
 .bl-graph .box {{ stroke-width: 1.2; fill: {op}; stroke: {op-rim}; }}
 .bl-graph .leaf .box {{ fill: {leaf}; stroke: {leaf-rim}; }}
 .bl-graph .parameter .box {{ fill: {parameter}; stroke: {parameter-rim}; }}
@@ -51,7 +51,7 @@ _RULES = """
 .bl-graph .edge {{ fill: none; stroke: {edge}; }}
 .bl-graph .edge.none {{ stroke: {none}; stroke-dasharray: 2 4; }}
 .bl-graph .edge.vanished, .bl-graph .edge.zero {{ stroke: {red}; stroke-dasharray: 6 3; }}
-.bl-graph .edge.burst {{ stroke: {red}; }}
+.bl-graph .edge.burst, .bl-graph .edge.broken {{ stroke: {red}; }}
 .bl-graph .edge.share {{ stroke: {share}; }}
 .bl-graph .edge.against {{ stroke: {against}; stroke-dasharray: 7 3; }}
 .bl-graph .tip {{ fill: {edge}; }}
