@@ -14,7 +14,9 @@ import pytest
 import backlit as bl
 from backlit import nn, static
 from backlit.explain.explanation import Explanation
-from backlit.explain.explanation_text import WIDTH
+from backlit.explain.plain import WIDTH
+
+from .random_graphs import RandomGraph
 
 
 def neuron(x: Any, w: Any, b: Any) -> Any:
@@ -191,3 +193,27 @@ def test_what_is_not_finite_says_so() -> None:
         found = bl.explain(bl.log, np.float64(0.0))
         assert "not finite: bl.trace_nonfinite" in str(found)
         assert np.isinf(found.gradient)
+
+
+@pytest.mark.parametrize("scalars", [True, False])
+def test_native_plans_of_random_graphs_are_explained_as_eager_mode_is(scalars: bool) -> None:
+    graph = RandomGraph(2, 60, scalars=scalars)
+    eager = bl.explain(graph, *graph.inputs)
+    inputs = [bl.tensor(x, requires_grad=True) for x in graph.inputs]
+    native = bl.explain(bl.compile(graph)(*inputs), wrt=inputs)
+    for ours, theirs in zip(native.parts.values(), eager.parts.values(), strict=True):
+        assert ours.number == theirs.number
+        assert ours.error < 1e-12
+        np.testing.assert_allclose(ours.gradient, theirs.gradient, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose([p.size for p in ours.shown], [p.size for p in theirs.shown], rtol=1e-9, atol=1e-12)
+
+
+def test_large_graphs_are_told_in_part() -> None:
+    graph = RandomGraph(0, 400)
+    found = bl.explain(graph, *graph.inputs, paths=2)
+    told = str(found)
+    assert wide(found) <= WIDTH
+    assert re.search(r"… and [\d,]+ more nodes", told)
+    assert re.search(r"→ … \d+ stops … →", told)
+    assert "The graph is large" in found._repr_html_()
+    assert r"\vdots" in found.latex()

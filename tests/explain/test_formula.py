@@ -11,7 +11,8 @@ import backlit as bl
 from backlit.explain.formula import derivative, formula, jacobian, pullback
 from backlit.explain.local import locals_of
 from backlit.explain.reasons import reason
-from backlit.explain.symbols import Applied, Formula, Name, applied, latex, simplified, text
+from backlit.explain.symbols import Applied, Formula, Name, applied, simplified, text
+from backlit.explain.symbols_latex import latex
 from backlit.explain.tape import Tape, tape_of
 from backlit.graph.opdef import OPS, OpDef
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..base.errors import ArgumentError
 from ..explain.explanation import Explanation
-from ..explain.explanation_text import columns, figure
 from ..explain.expression import Expression, assignments
+from ..explain.plain import columns, figure
 from ..explain.tape import tape_of
 from ..ops.creation import tensor
 from ..testing.differences import along

@@ -37,9 +37,10 @@ def answers(expression: Expression, values: Values) -> list[Answer]:
 def _asked(name: str, ask: Callable[[Expression, Values], dict[str, Any]], e: Expression, values: Values) -> Answer:
     if find_spec(name) is None:
         return Answer(name, None, "not installed")
-    version = getattr(importlib.import_module(name), "__version__", "")
     try:
-        return Answer(f"{name} {version.partition('+')[0]}", {k: np.asarray(g) for k, g in ask(e, values).items()})
+        found = {k: np.asarray(g) for k, g in ask(e, values).items()}
+        version = getattr(importlib.import_module(name), "__version__", "").partition("+")[0]
+        return Answer(f"{name} {version}", found)
     except AttributeError as problem:
         return Answer(name, None, f"does not have it: {problem}")
     except (TypeError, ValueError, RuntimeError) as problem:

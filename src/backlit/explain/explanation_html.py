@@ -8,8 +8,11 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from ..graph.node import Node
-from .explanation_text import MANY_NODES, counted, factored, figure, heading, layer_rows, percent, route, scalar, short
-from .local import Local, circled
+from .explanation_text import MANY_NODES, heading, jacobian_text, layer_rows, short
+from .formula import SMALL
+from .local import Local, circled, scalar
+from .paths_text import counted, factored, percent, route
+from .plain import figure
 from .reasons import reason
 from .symbols import number, text
 
@@ -121,12 +124,18 @@ def _rules(e: Explanation) -> str:
             found.append(
                 f'<div class="rule">{_code(f"{row.name} = {short(row)}")}<br><span class="c">{circled(local.number)}'
                 f'</span> {rule} <span class="f">{escape(local.shapes)}</span><br>'
-                f'<span class="f">{_formula(reason(e.tape, local.edge))}</span></div>'
+                f'<span class="f">{_formula(reason(e.tape, local.edge))}</span>{_jacobian(local)}</div>'
             )
     left = len(e.nodes) - MANY_NODES
     more = f'<p class="f">… and those of {left} more nodes</p>' if left > 0 else ""
     summary = _formula(f"How cotangents come back: G is the derivative of {e.symbol} by the node on the left of =")
     return f"<details><summary>{summary}</summary>{''.join(found)}{more}</details>"
+
+
+def _jacobian(local: Local) -> str:
+    """The Jacobian, where it is small and the op mixes elements."""
+    shown = jacobian_text(local, SMALL)
+    return f'<pre class="m">{_formula(chr(10).join(shown))}</pre>' if shown else ""
 
 
 # --- paths -------------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..graph.node import Node
-from .explanation_text import figure, scalar
-from .local import Local
+from .local import Local, scalar
 from .paths import Paths
-from .symbols import POWER, latex, latex_name, number
+from .plain import figure
+from .symbols import POWER, number
+from .symbols_latex import latex, latex_name
 
 if TYPE_CHECKING:
     from .explanation import Explanation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,11 @@ def locals_of(tape: Tape) -> tuple[Local, ...]:
             Local(tape, len(found) + i, e) for i, e in enumerate((e for e in edges if pieces[e.slot] is not None), 1)
         ]
     return tuple(found)
+
+
+def scalar(tape: Tape) -> bool:
+    """Are all values single numbers?"""
+    return all(n.op.results is None and prod(n.shape) == 1 and n.dtype.kind == "f" for n in tape.nodes)
 
 
 def circled(number: int) -> str:

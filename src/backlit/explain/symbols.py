@@ -1,4 +1,4 @@
-"""Formulas as trees: made of a recorded graph, simplified, and written as text or LaTeX by the records of the ops."""
+"""Formulas as trees: made of a recorded graph, simplified, and written as text by the records of the ops."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _BETWEEN = {
     r"\wedge": ("and", 0), r"\vee": ("or", 0),
 }  # fmt: skip
 FRACTION = r"\frac{{{0}}}{{{1}}}"
-_INVERSE, _POWER, _SQUARE, _TRANSPOSE = r"\frac{{1}}{{{0}}}", "{0}^{{{1}}}", "{0}^2", r"{0}^\top"
+INVERSE_FORM, POWER_FORM, SQUARE_FORM, TRANSPOSE_FORM = r"\frac{{1}}{{{0}}}", "{0}^{{{1}}}", "{0}^2", r"{0}^\top"
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -231,31 +231,31 @@ def text(f: Formula, least: int = 0) -> str:
 
 def _text(f: Applied) -> tuple[str, int]:
     form, args = f.op.latex, f.args
-    between = _between(form)
-    if between is not None and len(args) == 2:
-        sign, firm = between
+    operator = between(form)
+    if operator is not None and len(args) == 2:
+        sign, firm = operator
         return f"{text(args[0], max(firm, SUM))} {sign} {text(args[1], firm + (sign != '+' and sign != '·'))}", firm
     if form == FRACTION:
         return f"{text(args[0], PRODUCT)} / {text(args[1], PRODUCT + 1)}", PRODUCT
-    if form == _INVERSE:
+    if form == INVERSE_FORM:
         return f"1 / {text(args[0], PRODUCT + 1)}", PRODUCT
     if form == "-{0}":
         return f"-{text(args[0], PRODUCT)}", SIGN
-    if form == _SQUARE:
+    if form == SQUARE_FORM:
         return f"{text(args[0], ATOM)}²", POWER
-    if form == _TRANSPOSE:
+    if form == TRANSPOSE_FORM:
         return f"{text(args[0], ATOM)}ᵀ", POWER
-    if form == _POWER:
+    if form == POWER_FORM:
         power = args[1]
         if isinstance(power, float) and power == int(power):
             return f"{text(args[0], ATOM)}{str(int(power)).translate(_RAISED)}", POWER
         return f"{text(args[0], ATOM)}^{text(power, ATOM)}", POWER
     if f.op.name == "getitem":
         return f"{text(args[0], ATOM)}{_index(f)}", ATOM
-    return f"{f.op.name}({', '.join([*map(text, args), *_options(f)])})", ATOM
+    return f"{f.op.name}({', '.join([*map(text, args), *options(f)])})", ATOM
 
 
-def _options(f: Applied) -> list[str]:
+def options(f: Applied) -> list[str]:
     """The parameters of an op that say something, as far as there is room for them."""
     found: list[str] = []
     for key, value in f.params.items():
@@ -282,79 +282,8 @@ def number(x: Any) -> str:
     return f"{float(x) + 0.0:.6g}"
 
 
-# --- as LaTeX ----------------------------------------------------------------------------------------
-
-
-def latex(f: Formula, least: int = 0) -> str:
-    r"""A formula in LaTeX, without dollars.
-
-    >>> latex(applied("divide", 1.0, applied("add", 1.0, applied("exp", Name("h3")))))
-    '\\frac{1}{1 + e^{h_{3}}}'
-    """
-    if isinstance(f, Name):
-        return latex_name(f.text)
-    if isinstance(f, (int, float)):
-        shown = re.sub(r"e([+-])0*(\d+)", lambda m: rf" \cdot 10^{{{m[1].strip('+')}{m[2]}}}", number(f))
-        return rf"\left({shown}\right)" if f < 0 and least > SUM else shown
-    form = f.op.latex
-    if form is None:
-        words = [*map(latex, f.args), *(rf"\mathrm{{{_escaped(o)}}}" for o in _options(f))]
-        return rf"\mathrm{{{_escaped(f.op.name)}}}\left({', '.join(words)}\right)"
-    firm = _firmness(form)
-    parts = [latex(a, _needed(form, i, firm)) for i, a in enumerate(f.args)]
-    found = form.format(*parts)
-    return rf"\left({found}\right)" if firm < least else found
-
-
-def latex_name(name: str) -> str:
-    r"""A name in LaTeX: `h_{3}` for h3, `\mathrm{...}` for words.
-
-    >>> latex_name("w"), latex_name("h12"), latex_name("model.0.weight")
-    ('w', 'h_{12}', '\\mathrm{model.0.weight}')
-    """
-    if len(name) == 1:
-        return name
-    found = re.fullmatch(r"([A-Za-z])(\d+)", name)
-    return f"{found[1]}_{{{found[2]}}}" if found else rf"\mathrm{{{_escaped(name)}}}"
-
-
-def _escaped(name: str) -> str:
-    return name.replace("_", r"\_").replace(" ", r"\ ").replace("#", r"\#")
-
-
 @lru_cache(512)
-def _between(form: str | None) -> tuple[str, int] | None:
+def between(form: str | None) -> tuple[str, int] | None:
     """For a form `{0} sign {1}`: the sign in text and how firmly it binds."""
     found = re.fullmatch(r"\{0\} (\S+) \{1\}", form or "")
     return _BETWEEN.get(found[1]) if found else None
-
-
-@lru_cache(512)
-def _firmness(form: str) -> int:
-    between = _between(form)
-    if between is not None:
-        return between[1]
-    if form == "-{0}":
-        return SIGN
-    if form in (_SQUARE, _POWER, _TRANSPOSE):
-        return POWER
-    return PRODUCT if _bare(form, 0) else ATOM
-
-
-def _needed(form: str, i: int, firm: int) -> int:
-    """How firmly the argument `i` must hold together where it stands in `form`."""
-    if not _bare(form, i):
-        return 0
-    if firm == POWER:
-        return ATOM
-    return max(firm, SUM) + (i > 0 and firm in (SUM, PRODUCT) and "+" not in form and "cdot" not in form)
-
-
-@lru_cache(512)
-def _bare(form: str, i: int) -> bool:
-    """Does argument `i` stand in a form without braces, parentheses or bars around it?"""
-    at = form.find(f"{{{i}}}")
-    before, after = form[:at].rstrip(), form[at + 3 :].lstrip()
-    return not (
-        before.endswith(("{", "(", "|", ",", r"\lfloor", r"\lceil")) and after.startswith(("}", ")", "|", ",", "\\r"))
-    )
