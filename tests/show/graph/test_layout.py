@@ -13,9 +13,10 @@ import pytest
 import backlit as bl
 from backlit.explain.tape import tape_of
 from backlit.show.graph.folding import chosen, folded
+from backlit.show.graph.groups import Group
 from backlit.show.graph.layered import Item, Wire, layered
 from backlit.show.graph.layout import Box, Layout, layout
-from backlit.show.graph.scene import scene_of
+from backlit.show.graph.scene import Scene, SceneEdge, SceneNode, scene_of
 
 from .networks import NETWORKS, lstm
 
@@ -139,3 +140,41 @@ def test_a_path_that_is_not_there_is_named() -> None:
     assert [scene.groups[k].title for k in chosen(scene, "1")] == ["1: Dense"]
     with pytest.raises(bl.ArgumentError, match=r"no group has the path 'layers'; there are '', '0', '1'"):
         chosen(scene, ["layers"])
+
+
+def random_scene(rng: random.Random) -> Scene:
+    """A graph in random groups within groups, each an interval of nodes."""
+    size = rng.randrange(1, 60)
+    groups: dict[str, Group] = {}
+    inside = [""] * size
+
+    def split(start: int, stop: int, parent: str, depth: int) -> None:
+        while start < stop:
+            end = start + 1
+            if depth < 4 and rng.random() < 0.25:
+                end = rng.randrange(start + 1, stop + 1)
+                key = f"g{len(groups)}"
+                groups[key] = Group(key, "title " * rng.randrange(1, 7), key, parent, "layer")
+                inside[start:end] = [key] * (end - start)
+                split(start, end, key, depth + 1)
+            start = end
+
+    split(0, size, "", 0)
+    nodes = [
+        SceneNode(f"n{i}", "n" * rng.randrange(1, 25), "", "op", inside[i], (), "", "", 1.0, "", None, "op")
+        for i in range(size)
+    ]
+    edges = [
+        SceneEdge(f"n{rng.randrange(max(0, i - rng.choice((3, 10, 60))), i)}", f"n{i}", slot, 1.0)
+        for i in range(1, size)
+        for slot in range(rng.choice((0, 1, 1, 2, 2, 3, 6)))
+    ]
+    return Scene(nodes, edges, groups, f"n{size - 1}")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_graphs_in_random_groups_are_laid_out_cleanly(seed: int) -> None:
+    rng = random.Random(seed)
+    scene = random_scene(rng)
+    for keys in (frozenset(), chosen(scene, True), frozenset(k for k in scene.groups if rng.random() < 0.3)):
+        assert faults(layout(scene, keys)) == []

@@ -27,9 +27,6 @@ BURST = 1e3
 #: The states of gradients that are drawn in red (see `state_of`).
 WRONG = ("zero", "vanished", "burst", "broken")
 
-#: The kinds of nodes.
-KINDS = ("leaf", "parameter", "constant", "op", "output", "group")
-
 
 class SceneNode(NamedTuple):
     """One node of the drawing.
@@ -38,7 +35,7 @@ class SceneNode(NamedTuple):
         id: unique in the scene, `n7`; of a folded group its key, `g3`.
         label: what the user calls it, else the op's name.
         formula: how it is computed from its inputs, by their names.
-        kind: one of `KINDS`.
+        kind: "leaf" (given, differentiated), "parameter", "constant", "op", "output", or "group" for a folded one.
         group: key of the innermost group that it is in; empty outside of all.
         shape: of the value, or of what the graph knows of it; sizes of None are open.
         value: the value in short: a number, or shape and norm; empty where there is none.
