@@ -57,6 +57,7 @@ _LAZY_FUNCTIONS = {
     "explore": ".show.explore.page",
     "minimize": ".optim.minimize",
     "trace_nonfinite": ".explain.nonfinite",
+    "why": ".explain.why",
 }
 
 #: What `nn.Layer` asks the layers above for.
