@@ -195,9 +195,9 @@ def _missing(param: Any, name: str, tape: Tape, y: Any, args: Sequence[Any]) -> 
         )  # fmt: skip
     known = lost(param, y)
     if known.used is not None:
-        what = (
-            "its value" if known.value is param.node else f"the value of {known.value.op.name}{_at(known.value.line)}"
-        )
+        what, maker = "its value", known.value
+        if maker is not None and maker is not param.node:
+            what = f"the value of {maker.op.name}{_at(maker.line)}"
         place = Place(known.used.op.name, known.used.line, tape.layer(tape.image(known.used) or known.used))
         kind = "detached" if param.node is not None else "not recorded"
         said = f"{what} stands in the graph as a constant, in {known.used.op.name}{_at(known.used.line)}: "
