@@ -62,7 +62,8 @@ class Link(NamedTuple):
     Attributes:
         edge: from the input that the gradient goes on to, to the op.
         kind: a key of `MENDS`.
-        closed: the share of entries through which nothing (or next to nothing) passes; NaN where there is no such.
+        closed: of an op that works entry by entry, the share of entries through which nothing (or next to nothing)
+            passes; NaN for others.
         factor: norm of what passes, by the norm of what comes.
         evidence: what it does, with figures.
     """
@@ -105,14 +106,13 @@ def link_of(tape: Tape, edge: Edge, piece: Any, cotangent: Any) -> Link:
         said = f"the largest share of a row is {top:.4g} on average; at 1 {name} is flat"
         return Link(edge, "saturated", np.nan, factor, said)
     if name in CHOOSING:
-        closed = float(np.mean(np.asarray(piece) == 0))
-        return Link(edge, "not selected", closed, factor, f"{name} selects others than {_share(closed)} of its entries")
+        said = f"{name} selects others than {_share(float(np.mean(np.asarray(piece) == 0)))} of its entries"
+        return Link(edge, "not selected", np.nan, factor, said)
     if name in PRODUCTS:
         return _multiplied(tape, edge, factor)
     if name in PARTS:
-        closed = float(np.mean(np.asarray(piece) == 0))
-        said = f"{_share(closed)} of its entries are not read by {name}, or get nothing"
-        return Link(edge, "not read", closed, factor, said)
+        said = f"{_share(float(np.mean(np.asarray(piece) == 0)))} of its entries are not read by {name}, or get nothing"
+        return Link(edge, "not read", np.nan, factor, said)
     if name in FLAT and slopes is not None and not slopes.any():
         return Link(edge, "flat", 1.0, factor, f"the slope of {name} is 0, for its input is 0 throughout")
     kind = "flat" if factor == 0 else "shrunk"

@@ -267,14 +267,14 @@ class _Search:
     def _makers(self, node: Node) -> set[str]:
         found, front = set(), [node]
         for _ in range(NEAR):
-            front = [x for n in front for x in n.inputs or () if isinstance(x, Node)]
+            front = list({x for n in front for x in n.inputs or () if isinstance(x, Node)})
             found |= {n.op.name for n in front}
         return found
 
     def _users(self, node: Node) -> set[str]:
         found, front = set(), [node]
         for _ in range(NEAR):
-            front = [e.target for n in front for e in self.tape.users.get(n, ())]
+            front = list({e.target for n in front for e in self.tape.users.get(n, ())})
             found |= {n.op.name for n in front}
         return found
 
