@@ -7,8 +7,8 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
-from backlit.explain.diagnosis import examined
 
+from backlit.explain.diagnosis import examined
 from backlit.explain.running import Run, Runner
 from backlit.explain.verdict import Experiment, Verdict
 

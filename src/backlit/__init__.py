@@ -57,7 +57,7 @@ _LAZY_FUNCTIONS = {
     "explore": ".show.explore.page",
     "minimize": ".optim.minimize",
     "trace_nonfinite": ".explain.nonfinite",
-    "why": ".explain.why",
+    "watch": ".explain.watch",
 }
 
 #: What `nn.Layer` asks the layers above for.
@@ -72,6 +72,7 @@ _higher.PLACES.update(
     rate_curve="backlit.show.training.rate_curve",
     draw="backlit.show.graph.drawing.draw",
     flow_picture="backlit.show.flow.flow_picture",
+    watch="backlit.explain.watch.watch",
     trace_nonfinite="backlit.explain.nonfinite.trace_nonfinite",
 )
 

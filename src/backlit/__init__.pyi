@@ -71,7 +71,7 @@ from .show.graph.drawing import draw as draw
 from .show.explore.page import explore as explore
 from .optim.minimize import minimize as minimize
 from .explain.nonfinite import trace_nonfinite as trace_nonfinite
-from .explain.why import why as why
+from .explain.watch import watch as watch
 
 #: What a function takes as an input: a Tensor, an array or number, or nested lists of these.
 TensorLike = Tensor | numpy.ndarray[Any, Any] | numpy.generic | builtins.bool | int | float | complex | Sequence[Any]

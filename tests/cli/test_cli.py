@@ -21,7 +21,8 @@ pytest.importorskip("sklearn")
 
 COMMAND = [sys.executable, "-m", "backlit"]
 FILES = {
-    "params.safetensors", "checkpoints", "config.json", "log.csv", "test.json", "curves.png", "confusion.png",
+    "params.safetensors", "checkpoints", "config.json", "log.csv", "watch.json", "test.json", "curves.png",
+    "confusion.png",
     "misread.png", "report.md",
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from ..base.errors import BacklitError
-from . import draw, evaluate, explain, explore, gallery, info, predict, runs, summary, train
+from . import doctor, draw, evaluate, explain, explore, gallery, info, predict, runs, summary, train
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,7 +40,7 @@ def parser() -> Parser:
         epilog="backlit COMMAND --help says more about a command.",
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (train, runs, evaluate, predict, summary, draw, explain, explore, gallery, info):
+    for command in (train, runs, evaluate, predict, summary, doctor, draw, explain, explore, gallery, info):
         command.add(commands)
     return top
 

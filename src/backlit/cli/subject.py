@@ -74,8 +74,8 @@ def _of_run(path: Path) -> Subject:
 def _of_script(path: Path, name: str) -> Subject:
     if not path.is_file():
         raise DataError(f"{path}: there is no such script.")
-    with _watched() as seen:
-        variables = _run(path)
+    with last_backward() as seen:
+        variables = run_script(path)
     names = {key: value for key, value in variables.items() if not key.startswith("_")}
     if name:
         return Subject(_named(path, names, name), f"{name} of {path.name}", names)
@@ -99,7 +99,7 @@ def _named(path: Path, variables: Mapping[str, Any], name: str) -> Tensor:
     return found
 
 
-def _run(path: Path) -> dict[str, Any]:
+def run_script(path: Path) -> dict[str, Any]:
     """The variables that a script leaves."""
     arguments, paths = sys.argv, sys.path
     sys.argv, sys.path = [str(path)], [str(path.resolve().parent), *paths]
@@ -116,7 +116,7 @@ def _run(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _watched() -> Iterator[list[Tensor]]:
+def last_backward() -> Iterator[list[Tensor]]:
     """The last Tensor on which `backward()` was called, its graph kept."""
     seen: list[Tensor] = []
     backward = SUPPLIED["backward"]

@@ -333,7 +333,7 @@ def _telling(causes: dict[str, float]) -> list[tuple[str, float]]:
 
 def _title(part: LayerFlow) -> str:
     if not part.kind:
-        return part.path or "outside of layers"
+        return part.path or "the graph"
     return f"{part.path} {part.kind}".strip()
 
 

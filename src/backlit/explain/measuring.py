@@ -22,7 +22,7 @@ from .flow import flow_of
 from .nonfinite import trace_nonfinite
 from .probe import Probe
 from .rules.course import largest_change
-from .running import Run, Runner, batches
+from .running import MEASURED, Run, Runner, batches
 from .tape import Tape, tape_of
 from .verdict import Experiment
 
@@ -225,18 +225,18 @@ def _inputs(tape: Tape | None) -> InputFigures | None:
         axes = (0, *range(2, x.ndim)) if node.op.name == "convolve" else tuple(range(x.ndim - 1))
         spreads = x.std(axis=axes)
         varying = spreads[spreads > 1e-6 * (np.abs(x).max() or 1.0)]
+        small, large = np.quantile(varying, (0.1, 0.9)) if varying.size else (np.inf, 0.0)
         with np.errstate(all="ignore"):
             size = float(np.sqrt(np.mean(x**2)))
         return InputFigures(
-            size, float(x.min()), float(x.max()), float(varying.min(initial=np.inf)), float(varying.max(initial=0.0)),
-            bool(varying.size),
+            size, float(x.min()), float(x.max()), float(small), float(large), bool(varying.size),
         )  # fmt: skip
     return None
 
 
 def _shares(y: Array, out: tuple[int, ...]) -> tuple[float, ...]:
     """Which share of the targets is of each class."""
-    if y.dtype.char not in INTEGER or out[: y.ndim] != (len(y[:SAMPLES]), *y.shape[1:]) or len(out) != y.ndim + 1:
+    if y.dtype.char not in INTEGER or len(out) != y.ndim + 1 or out[1 : y.ndim] != y.shape[1:]:
         return ()
     counts = np.bincount(y.ravel()[y.ravel() >= 0], minlength=out[-1])
     return tuple((counts / max(counts.sum(), 1)).tolist())
@@ -244,14 +244,11 @@ def _shares(y: Array, out: tuple[int, ...]) -> tuple[float, ...]:
 
 def _baseline(goal: Goal, y: Array, out: tuple[int, ...]) -> float:
     """The loss of the best constant output: the classes' frequencies, or the mean of the targets."""
-    y = y[: max(SAMPLES, 2048)]
+    y = y[:MEASURED]
     shape = (len(y), *out[1:])
-    shares = _shares(y[:SAMPLES], out)
+    shares = _shares(y, out)
     try:
         if shares and goal.name == "cross_entropy":
-            shares = (
-                _shares(y, shape) if len(y) <= SAMPLES else tuple(np.bincount(y.ravel(), minlength=out[-1]) / y.size)
-            )
             constant = np.broadcast_to(np.log(np.maximum(shares, 1e-12)), shape)
         elif goal.name == "binary_cross_entropy" and y.size == np.prod(shape):
             p = np.clip(y.mean(), 1e-6, 1 - 1e-6)

@@ -74,4 +74,4 @@ def _finite(gain: float) -> float:
 
 
 def _name(part: LayerFlow) -> str:
-    return f"{part.path} {part.kind}".strip() or "outside of layers"
+    return f"{part.path} {part.kind}".strip() or "the graph"

@@ -53,8 +53,7 @@ class Replay:
         if start < self._due:
             return
         state = _copy(trainer.running_state)
-        if self._kept is None or _finite(state.params):  # from broken parameters nothing could be found any more
-            self._kept = _Kept(state, trainer.epoch, trainer.done)
+        self._kept = _Kept(state, trainer.epoch, trainer.done)
         now = perf_counter()
         self._due = now + max(LEAST, SPACING * (now - start))
 
@@ -150,11 +149,7 @@ def _in_update(trainer: Trainer, state: State, gradients: Any) -> Any:
                 lambda *args, i=i: leaves(updated(*args))[i], state.params, gradients, state.optimizer
             )
             end = f"The update of {path} is not finite, though its gradient is"
-            mend = "lower the learning rate, or give the optimizer a larger eps"
-            divided = (
-                {"reason": "division by 0 in the optimizer", "key": "division by 0"} if found.op == "divide" else {}
-            )
-            return found._replace(end=end, mend=mend, **divided)
+            return found and found._replace(end=end, mend="lower the learning rate; " + found.mend)
     return None
 
 
@@ -168,6 +163,5 @@ def _finite(tree: Any) -> bool:
 
 
 def _largest(params: dict[str, Any]) -> tuple[str, float]:
-    arrays = ((path, np.abs(x.numpy())) for path, x in params.items())
-    sizes = ((path, float(np.max(x, where=np.isfinite(x), initial=0.0))) for path, x in arrays)
+    sizes = ((path, float(np.abs(x.numpy()).max(initial=0.0))) for path, x in params.items())
     return max(sizes, key=lambda pair: pair[1], default=("", 0.0))

@@ -54,9 +54,12 @@ class RunFolder:
         self, settings: dict[str, Any], data: Dataset | Loader, every: int | None = None, keep: int = 2,
         monitor: str | None = "validation_loss",
     ) -> list[Callback]:  # fmt: skip
-        """What writes the files, for a trainer: `config.json` at the beginning, then the log and the checkpoints."""
+        """What writes the files, for a trainer: `config.json` at the beginning, then the log, the checkpoints, and
+        what `bl.watch` sees.
+        """
         return [
             _Begin(self, settings, data),
+            higher("watch")(self.path),
             CSVLog(self.path / LOG),
             Checkpoints(self.path / CHECKPOINTS, every=every, keep=keep, monitor=monitor),
         ]
