@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="write the JSON here")
     options = parser.parse_args()
     planted = others.PLANTED if options.others else PLANTED
-    sound = others.HEALTHY if options.others else HEALTHY
+    sound = healthy.OTHERS if options.others else HEALTHY
     runs: dict[str, Any] = {}
     for seed in map(int, options.seeds.split(",")):
         start = perf_counter()

@@ -12,6 +12,8 @@ from backlit import nn, optim
 from .case import Healthy, digits, images, of, plane, rows, scaled, table
 from .cnn import bytes_of, conv, ink, small
 from .mlp import cancer, deep, diabetes, two, wine, xor, xy
+from .others import blobs, columns, language, net, said, thin, votes
+from .others import letters as kinds
 from .sequences import first_of, gpt, gru, letters, lstm, reader, rnn, sums, words
 
 Dense = nn.Dense
@@ -214,5 +216,147 @@ CASES = [
     Healthy("rows of pictures", "transformer", lambda s: of(reader(), rows(), s)),
     Healthy(
         "rows of pictures, dropout", "transformer", lambda s: of(reader(dropout=0.1), rows(), s, optim.adamw(1e-3))
+    ),
+]
+
+#: Written when the rules and thresholds stood; see `others.py`.
+OTHERS = [
+    Healthy(
+        "wine, three layers of elu",
+        "mlp",
+        lambda s: of(net(32, 32, 32, 3, activation="elu"), wine(True), s, optim.adam(2e-3), batch_size=16),
+    ),
+    Healthy("blobs, a linear model", "mlp", lambda s: of([Dense(3)], blobs(), s, optim.sgd(0.1))),
+    Healthy("a line, a linear model", "mlp", lambda s: of([Dense(1)], votes(True), s, optim.sgd(0.05), "mse")),
+    Healthy("a line, mae, one hidden layer", "mlp", lambda s: of(net(16, 1), votes(True), s, optim.adam(1e-2), "mae")),
+    Healthy("tumours, wide", "mlp", lambda s: of(net(256, 2), cancer(True), s, batch_size=64)),
+    Healthy(
+        "tumours, few, small and decayed",
+        "mlp",
+        lambda s: of(net(4, 2), **thin(200), seed=s, optimizer=optim.adamw(1e-3, weight_decay=0.1), batch_size=32),
+    ),
+    Healthy("digits, GLU-like product of two branches", "mlp", lambda s: of([Dense(64), nn.GLU(), Dense(10)], xy(), s)),
+    Healthy(
+        "digits, orthogonal, tanh, five layers",
+        "mlp",
+        lambda s: of(
+            net(48, 48, 48, 48, 10, activation="tanh", init="orthogonal"), xy(), s, optim.sgd(0.05, momentum=0.9)
+        ),
+    ),
+    Healthy(
+        "digits, hard swish, Adadelta",
+        "mlp",
+        lambda s: of(net(64, 10, activation="hard_swish"), xy(), s, optim.adadelta(1.0)),
+    ),
+    Healthy("digits, Adafactor", "mlp", lambda s: of(net(64, 10), xy(), s, optim.adafactor(1e-2))),
+    Healthy(
+        "digits, small batches, descent",
+        "mlp",
+        lambda s: of(net(64, 64, 10, init="he_uniform"), xy(), s, optim.sgd(0.02), batch_size=16),
+    ),
+    Healthy("digits, accumulated", "mlp", lambda s: of(net(64, 10), xy(), s, optim.accumulate(optim.adam(3e-3), 4))),
+    Healthy(
+        "circles, a score of one",
+        "mlp",
+        lambda s: of(
+            net(16, 16, 1, activation="tanh"),
+            (plane("circles")[0], plane("circles")[1][:, None]),
+            s,
+            optim.adam(1e-2),
+            "binary_cross_entropy",
+        ),
+    ),
+    Healthy("spirals, relu", "mlp", lambda s: of(net(64, 64, 64, 2), plane("spirals"), s, optim.adam(5e-3))),
+    Healthy("hinge", "mlp", lambda s: of(net(32, 10), xy(), s, loss="hinge")),
+    Healthy(
+        "diabetes, weights of a deep small net",
+        "mlp",
+        lambda s: of(net(24, 24, 24, 1, activation="silu"), diabetes(True), s, optim.adam(2e-3)),
+    ),
+    Healthy(
+        "pictures, stride and average",
+        "cnn",
+        lambda s: of(
+            [
+                nn.Conv2d(16, 3, stride=2, padding="same", activation="relu"),
+                nn.Conv2d(32, 3, activation="relu"),
+                nn.GlobalAvgPool(),
+                Dense(10),
+            ],
+            images(),
+            s,
+            optim.adam(5e-3),
+        ),
+    ),
+    Healthy(
+        "pictures, group norm and silu",
+        "cnn",
+        lambda s: of(
+            [
+                conv(16, None),
+                nn.GroupNorm(4),
+                nn.SiLU(),
+                conv(16, None),
+                nn.GroupNorm(4),
+                nn.SiLU(),
+                nn.Flatten(),
+                Dense(10),
+            ],
+            images(),
+            s,
+        ),
+    ),
+    Healthy(
+        "pictures, descent at 0.1",
+        "cnn",
+        lambda s: of(
+            [conv(8, init="he_normal"), nn.MaxPool2d(2), conv(16, init="he_normal"), nn.Flatten(), Dense(10)],
+            images(),
+            s,
+            optim.sgd(0.1),
+        ),
+    ),
+    Healthy(
+        "pictures, one-dimensional",
+        "cnn",
+        lambda s: of(
+            [nn.Conv1d(16, 3, activation="relu"), nn.Conv1d(16, 3, activation="relu"), nn.Flatten(), Dense(10)],
+            rows(),
+            s,
+            optim.adam(3e-3),
+        ),
+    ),
+    Healthy(
+        "columns, LSTM both ways",
+        "rnn",
+        lambda s: of([nn.LSTM(24, last=True, bidirectional=True), Dense(10)], columns(), s, optim.adam(3e-3)),
+    ),
+    Healthy(
+        "columns, plain tanh", "rnn", lambda s: of([nn.RNN(48, last=True), Dense(10)], columns(), s, optim.adam(2e-3))
+    ),
+    Healthy(
+        "letters, a GRU",
+        "rnn",
+        lambda s: of([nn.Embedding(kinds()[2], 16), nn.GRU(48), Dense(kinds()[2])], said(), s, optim.adam(5e-3)),
+    ),
+    Healthy(
+        "sums, a GRU, huber",
+        "rnn",
+        lambda s: of([nn.GRU(16, last=True), Dense(1)], sums(True), s, optim.adam(5e-3), "huber"),
+    ),
+    Healthy("letters, norms after the sums", "transformer", lambda s: of(language(32, 2), said(), s, optim.adam(2e-3))),
+    Healthy(
+        "letters, three blocks of gelu",
+        "transformer",
+        lambda s: of(language(32, 3, norm_first=True, activation="gelu"), said(), s, optim.adamw(2e-3)),
+    ),
+    Healthy(
+        "columns, a transformer",
+        "transformer",
+        lambda s: of(
+            [Dense(32), nn.SinusoidalPositions(), nn.TransformerEncoder(2, 4, dropout=0.1), nn.Flatten(), Dense(10)],
+            columns(),
+            s,
+        ),
     ),
 ]

@@ -98,7 +98,6 @@ def judge(case: Planted, seed: int = 0, steps: int = 200) -> Judged:
     roots = [v for v in found.verdicts if not v.because]
     named = next((v for v in roots if v.fault == case.fault), None)
     outcome = next((o for o in found.outcomes if o is not None), None)
-    over = case.fault == "over-fitting"
     twin = Runner(case.twin(seed))(case.steps)
     mended: Run | None = None
     if outcome is not None and outcome.mend is not None:
@@ -110,9 +109,9 @@ def judge(case: Planted, seed: int = 0, steps: int = 200) -> Judged:
         place=named is not None and placed(case, named),
         mend=outcome.sentence if outcome else "",
         applied=mended is not None,
-        restored=mended is not None and restored(mended, twin, over),
-        loss=_left(mended, over) if mended else float("nan"),
-        twin=_left(twin, over),
+        restored=mended is not None and restored(mended, twin, case.fault),
+        loss=_left(mended, case.fault) if mended else float("nan"),
+        twin=_left(twin, case.fault),
         seconds=perf_counter() - start,
     )  # fmt: skip
 
@@ -126,16 +125,19 @@ def alarm(case: Healthy, seed: int = 0, steps: int = 200) -> Alarm:
     return Alarm(case.name, case.family, tuple(map(told, found.verdicts)), loss, perf_counter() - start)
 
 
-def restored(mended: Run, twin: Run, over: bool = False) -> bool:
+def restored(mended: Run, twin: Run, fault: str = "") -> bool:
     """Did a mended training come to where the healthy one came to?"""
-    goal = _left(twin, over)
-    near = _left(mended, over) <= goal + WITHIN * abs(goal) + NOUGHT * abs(twin.start)
-    worse = not over and np.isfinite(twin.quality) and not mended.quality >= twin.quality - WORSE
+    goal = _left(twin, fault)
+    near = _left(mended, fault) <= goal + WITHIN * abs(goal) + NOUGHT * abs(twin.start)
+    worse = fault != "over-fitting" and np.isfinite(twin.quality) and not mended.quality >= twin.quality - WORSE
     return bool(near and not worse)
 
 
-def _left(run: Run, over: bool) -> float:
-    value = run.validation if over else run.end
+def _left(run: Run, fault: str) -> float:
+    """What counts: the loss; on validation data for over-fitting; where rare classes were lost, the share that is
+    wrong, averaged over the classes, since mend and twin may weigh samples differently.
+    """
+    value = {"over-fitting": run.validation, "class collapse": 1 - run.quality}.get(fault, run.end)
     return value if run.finite else float("inf")
 
 

@@ -11,6 +11,7 @@ from backlit import nn, optim
 from backlit.nn.initialisers import Normal, Uniform
 
 from .case import Experiment, Planted, digits, of, plane, raw_digits, scaled, table, with_bias
+from .forgotten import Cut, Forgetful, Gained
 
 Dense = nn.Dense
 GOOD = "he_normal"
@@ -28,42 +29,6 @@ def two(activation: str = "relu", units: int = 64, outputs: int = 10, **options:
 
 def xy() -> tuple[Any, Any]:
     return digits()[:2]
-
-
-class Forgetful(nn.Layer):
-    """A network whose author made three layers and calls two."""
-
-    def __init__(self, forgets: bool) -> None:
-        self.first, self.second, self.last = Dense(64, "relu"), Dense(64, "relu"), Dense(10)
-        self.forgets = forgets
-
-    def forward(self, x: Any) -> Any:
-        x = self.first(x)
-        return self.last(x if self.forgets else self.second(x))
-
-
-class Gained(nn.Layer):
-    """A network with a learned gain for each feature, which is made and not used."""
-
-    def __init__(self, forgets: bool) -> None:
-        self.gain = bl.tensor(np.ones(64, np.float32), requires_grad=True)
-        self.body, self.head = Dense(64, "relu"), Dense(10)
-        self.forgets = forgets
-
-    def forward(self, x: Any) -> Any:
-        return self.head(self.body(x if self.forgets else x * self.gain))
-
-
-class Cut(nn.Layer):
-    """A network whose author stops the gradient behind the first layer."""
-
-    def __init__(self, cut: bool) -> None:
-        self.encoder, self.head = Dense(64, "tanh"), nn.Sequential(Dense(64, "tanh"), Dense(10))
-        self.cut = cut
-
-    def forward(self, x: Any) -> Any:
-        x = self.encoder(x)
-        return self.head(bl.stop_gradient(x) if self.cut else x)
 
 
 def forgetful(seed: int, forgets: bool) -> Experiment:
@@ -375,6 +340,7 @@ CASES = [
             batch_size=20,
             validation=noisy_moons(400, 1),
         ),
+        before=400,
     ),
     Planted(
         "bytes divided as integers",

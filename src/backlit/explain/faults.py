@@ -105,7 +105,10 @@ FAULTS: dict[str, Fault] = {
     ),
     "saturated activations": Fault(
         "Most elements lie where the activation is flat, with less than a twentieth of its greatest slope.",
-        {"share": Limit(0.5, "trained networks have some, since a sure unit is flat; a layer with half is stuck")},
+        {
+            "share": Limit(0.5, "trained networks have some, since a sure unit is flat; a layer with half is stuck"),
+            "good": Limit(0.5, "the loss by that of the best constant: below, units are sure because they are right"),
+        },
         (*_SCALE, "numerical problem", "exploding gradient", "learning rate too high", "vanishing gradient"),
     ),
     "vanishing gradient": Fault(
@@ -128,6 +131,8 @@ FAULTS: dict[str, Fault] = {
         {
             "rises": Limit(1.15, "the loss on validation data, by its least on the way"),
             "gap": Limit(2.0, "the loss on validation data, by that on the training data"),
+            "heart": Limit(5.0, "the same, from where the training data count as learned by heart,"),
+            "left": Limit(0.15, "if this share of the best constant's loss is left on validation data"),
         },
         ("broadcasting slip",),
     ),

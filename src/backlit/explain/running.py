@@ -42,8 +42,9 @@ class Run(NamedTuple):
     Attributes:
         losses: the loss of each step before its update; infinite or NaN from where it diverged.
         start, end: the loss, in evaluation, on the first 2,048 samples, before and after.
-        quality: what does not depend on the loss: the share of samples whose class is right, or, for numbers, which
-            part of the variance of the targets the outputs explain (R², at least -1); NaN where it cannot be said.
+        quality: what does not depend on the loss: the share of samples whose class is right, averaged over the classes,
+            or, for numbers, which part of the variance of the targets the outputs explain (R², at least -1); NaN where
+            it cannot be said.
         validation: the loss on validation data after the steps, and
         curve: at several points on the way, with their steps; empty where there are none.
         values: parameters and buffers reached.
@@ -146,17 +147,24 @@ def outputs_of(experiment: Experiment) -> Tensor:
         return copied(experiment.model)(*(as_parameters(plain(x)[:MEASURED]) for x in experiment.data[:-1]))
 
 
+def classes(y: Any) -> bool:
+    """Are these targets numbers of classes?"""
+    return y.dtype.char in INTEGER or y.dtype == np.bool_
+
+
 def quality(out: Array, y: Array) -> float:
-    """How good outputs are, whatever the loss: the share of classes that are right, or R², at least -1."""
+    """How good outputs are, whatever the loss: the share that is right, a mean over classes, or R², at least -1."""
     if not np.isfinite(out).all():
         return float("nan")
-    if y.dtype.char in INTEGER or y.dtype == np.bool_:
+    if classes(y):
         if out.shape[:-1] == y.shape and out.shape[-1] > 1:
-            return float(np.mean(out.argmax(-1) == y))
-        if out.size == y.size:
+            right, kind = (out.argmax(-1) == y).ravel(), y.ravel()
+        elif out.size == y.size:
             bound = 0.5 if out.min() >= 0 and out.max() <= 1 else 0.0
-            return float(np.mean((out > bound).ravel() == (y > 0).ravel()))
-        return float("nan")
+            right, kind = (out > bound).ravel() == (y > 0).ravel(), (y > 0).ravel()
+        else:
+            return float("nan")
+        return float(np.mean([right[kind == c].mean() for c in np.unique(kind)]))
     if out.size != y.size:
         return float("nan")
     spread = np.mean((y - y.mean(axis=0)) ** 2, dtype=np.float64)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..base.errors import BacklitError
-from .changes import rate_times
-from .running import Run, Runner, best_rate
+from .changes import plain, rate_times
+from .running import Run, Runner, best_rate, classes
 from .verdict import Experiment, Mend, Verdict
 
 #: A mend helps if it takes off at least this share of the loss that is left without it,
@@ -69,7 +69,7 @@ def tried(
     """
     if before is None:
         before = Runner(experiment)(steps, stops=_stops(experiment, steps))
-    over = verdict.fault == "over-fitting"
+    by = verdict.fault
     found: list[_Tried] = []
     failed: list[str] = []
     for mend in verdict.mends[:most]:
@@ -81,28 +81,30 @@ def tried(
             failed.append(f"not tried: {mend.what} ({str(problem).splitlines()[0]})")
             continue
         same = changed.loss is experiment.loss and changed.data[-1] is experiment.data[-1]
-        found.append(_Tried(mend, runner, run, same, _helps(before, run, same, over)))
+        found.append(_Tried(mend, runner, run, same, _helps(before, run, same, by)))
     if not found:
         sentence = failed[0] if failed else "not tried: nothing that can be changed on a copy of this model mends it"
         return Outcome(None, _figures(before), {}, False, sentence, tuple(failed[1:]))
     best = found[0]
     for other in found[1:]:
-        if _better(other, best, over):
+        if _better(other, best, by):
             best = other
     if verdict.fault in RATE_TOO:
-        best = _with_its_rate(best, before, steps)
-    rest = (_sentence(t, before, steps, over) for t in found if t is not best)
+        best = _with_its_rate(best, before, steps, by)
+    rest = (_sentence(t, before, steps, by) for t in found if t is not best)
     return Outcome(
-        best.mend, _figures(before), _figures(best.run), best.helped, _sentence(best, before, steps, over),
+        best.mend, _figures(before), _figures(best.run), best.helped, _sentence(best, before, steps, by),
         (*rest, *failed),
     )  # fmt: skip
 
 
-def _with_its_rate(found: _Tried, before: Run, steps: int) -> _Tried:
-    """The same mend with the learning rate that suits it, where that makes much of a difference."""
+def _with_its_rate(found: _Tried, before: Run, steps: int, by: str) -> _Tried:
+    """The same mend with the learning rate that suits it, where the loss falls little without, and much with it."""
+    if _left(found.run, by) < MUCH * found.run.start:
+        return found
     factor, _ = best_rate(found.runner)
     run = found.runner(steps, factor, _stops(found.runner.experiment, steps))
-    if not _left(run, False) < MUCH * _left(found.run, False):
+    if not _left(run, by) < MUCH * _left(found.run, by):
         return found
 
     def apply(experiment: Experiment) -> Experiment:
@@ -111,7 +113,7 @@ def _with_its_rate(found: _Tried, before: Run, steps: int) -> _Tried:
 
     word = f"{'raise' if factor > 1 else 'lower'} the learning rate {max(factor, 1 / factor):.3g} times"
     mend = Mend(f"{found.mend.what}; {word}", apply)
-    return _Tried(mend, found.runner, run, found.same, _helps(before, run, found.same, False))
+    return _Tried(mend, found.runner, run, found.same, _helps(before, run, found.same, by))
 
 
 def _stops(experiment: Experiment, steps: int) -> list[int]:
@@ -126,14 +128,18 @@ def _figures(run: Run) -> dict[str, float]:
     return found
 
 
-def _left(run: Run, over: bool) -> float:
-    """The loss that counts: what is left after the steps; infinite where training broke."""
-    value = run.validation if over and run.curve else run.end
+def _left(run: Run, by: str) -> float:
+    """What counts, the less the better: the loss after the steps; on validation data where these were learned by heart,
+    and the share that is wrong where the rare classes are. Infinite where training broke.
+    """
+    value = run.validation if by == "over-fitting" and run.curve else run.end
+    if by == "class collapse" and np.isfinite(run.quality):
+        value = 1 - run.quality
     return value if run.finite and np.isfinite(value) else np.inf
 
 
-def _helps(before: Run, after: Run, same: bool, over: bool) -> bool:
-    then, now = _left(before, over), _left(after, over)
+def _helps(before: Run, after: Run, same: bool, by: str) -> bool:
+    then, now = _left(before, by), _left(after, by)
     if not np.isfinite(now):
         return False
     if not np.isfinite(then):
@@ -146,21 +152,21 @@ def _helps(before: Run, after: Run, same: bool, over: bool) -> bool:
     return bool(gained >= MORE) and (not same or now < then)
 
 
-def _better(a: _Tried, b: _Tried, over: bool) -> bool:
+def _better(a: _Tried, b: _Tried, by: str) -> bool:
     """Did `a` do more? What helps before what does not; by the loss where both measure the same, else by quality."""
     if a.helped != b.helped:
         return a.helped
     if a.same and b.same:
-        return _left(a.run, over) < _left(b.run, over)
+        return _left(a.run, by) < _left(b.run, by)
     mine, other = (-np.inf if np.isnan(t.run.quality) else t.run.quality for t in (a, b))
     if abs(mine - other) > 0.01:
         return mine > other
     return a.same and not b.same
 
 
-def _sentence(t: _Tried, before: Run, steps: int, over: bool) -> str:
+def _sentence(t: _Tried, before: Run, steps: int, by: str) -> str:
     told = f"{t.mend.what}: "
-    if over and t.run.curve and before.curve:
+    if by == "over-fitting" and t.run.curve and before.curve:
         return told + (
             f"in {steps} steps the validation loss goes to {_number(t.run.validation)} (before: "
             f"{_number(before.validation)}), the training loss to {_number(t.run.end)} (before: {_number(before.end)})"
@@ -168,9 +174,10 @@ def _sentence(t: _Tried, before: Run, steps: int, over: bool) -> str:
     if not t.run.finite:
         return told + f"training breaks at step {_broken(t.run)} ({_course(before)} before)"
     told += f"in {steps} steps the loss goes {_course(t.run)} (before: {_course(before)}"
-    if not t.same and np.isfinite(t.run.quality):
-        rather = "share right" if 0 <= t.run.quality <= 1 else "R²"
-        return f"{told}, by the other loss), the {rather} to {t.run.quality:.2f} (before: {_number(before.quality)})"
+    if (not t.same or by == "class collapse") and np.isfinite(t.run.quality):
+        what = "share that is right" if classes(plain(t.runner.experiment.data[-1])) else "R²"
+        other = "" if t.same else ", by the other loss"
+        return f"{told}{other}), the {what} to {t.run.quality:.2f} (before: {_number(before.quality)})"
     return told + ")"
 
 

@@ -60,20 +60,29 @@ def constant(f: Findings) -> Iterator[Verdict]:
 
 
 def overfitting(f: Findings) -> Iterator[Verdict]:
-    """The validation loss has turned while the training loss falls."""
+    """The validation loss has turned while the training loss falls; or the training data are learned by heart, and
+    much of the loss is left on others.
+    """
     here = f.trial
-    if here is None or len(f.validation) < 3 or not here.finite:
+    if here is None or len(f.validation) < 3 or not here.finite or here.end > here.start:
         return
-    rises, gap = limit("over-fitting", "rises"), limit("over-fitting", "gap")
-    losses = [loss for _, loss in f.validation]
-    step, best = min(f.validation, key=lambda item: item[1])
-    if losses[-1] > rises * best and losses[-1] > gap * here.end and here.end <= here.start:
+    rises, gap, heart, left = (limit("over-fitting", name) for name in ("rises", "gap", "heart", "left"))
+    now, (step, best) = f.validation[-1][1], min(f.validation, key=lambda item: item[1])
+    figures = {"validation": now, "least": best, "training": here.end, "rises": rises, "gap": gap}
+    train = f"on the training data it is {here.end:.3g}"
+    if now > rises * best and now > gap * here.end:
         yield Verdict(
             "over-fitting", "",
-            f"the loss on validation data was least at step {step}, {best:.3g}, and is {losses[-1]:.3g} after "
-            f"{here.steps}, while that on the training data is {here.end:.3g}",
-            {"validation": losses[-1], "least": best, "training": here.end, "rises": rises, "gap": gap},
-            step=here.steps,
+            f"the loss on validation data was least at step {step}, {best:.3g}, and is {now:.3g} after {here.steps}; "
+            f"{train}",
+            figures, step=here.steps,
+        )  # fmt: skip
+    elif now > heart * here.end and now > left * f.baseline and now > 0.95 * f.validation[len(f.validation) // 2][1]:
+        yield Verdict(
+            "over-fitting", "",
+            f"the loss on validation data is {now:.3g} after {here.steps} steps, and falls no more (the best constant "
+            f"has {f.baseline:.3g}); {train}: they are learned by heart",
+            {**figures, "heart": heart, "left": left, "baseline": f.baseline}, step=here.steps,
         )  # fmt: skip
 
 

@@ -32,10 +32,14 @@ def dead(f: Findings) -> Iterator[Verdict]:
 
 
 def saturated(f: Findings) -> Iterator[Verdict]:
-    """The layer with the most elements where its activation is flat; the last one, which may be sure, excepted."""
-    share = limit("saturated activations", "share")
+    """The layer with the most elements where its activation is flat; the last one, which may be sure, excepted, and
+    networks that are sure because they are right.
+    """
+    share, good = limit("saturated activations", "share"), limit("saturated activations", "good")
     for step, layers in _times(f):
-        when = _after(step)
+        when, now = _after(step), f.first if step == 0 or f.last is None else f.last
+        if now.loss < good * f.baseline:
+            continue
         found = [
             (path, x)
             for path, x in layers
