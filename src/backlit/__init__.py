@@ -58,6 +58,7 @@ _LAZY_FUNCTIONS = {
     "minimize": ".optim.minimize",
     "trace_nonfinite": ".explain.nonfinite",
     "watch": ".explain.watch",
+    "why": ".explain.why",
 }
 
 #: What `nn.Layer` asks the layers above for.

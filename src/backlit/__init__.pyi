@@ -72,6 +72,7 @@ from .show.explore.page import explore as explore
 from .optim.minimize import minimize as minimize
 from .explain.nonfinite import trace_nonfinite as trace_nonfinite
 from .explain.watch import watch as watch
+from .explain.why import why as why
 
 #: What a function takes as an input: a Tensor, an array or number, or nested lists of these.
 TensorLike = Tensor | numpy.ndarray[Any, Any] | numpy.generic | builtins.bool | int | float | complex | Sequence[Any]

@@ -87,6 +87,16 @@ def test_names_are_those_of_the_callers_variables() -> None:
     assert list(bl.explain(out).parts) == ["layer.0.weight", "layer.0.bias"]
 
 
+def test_any_node_may_be_asked_for_and_two_may_have_one_name() -> None:
+    one, two = (bl.tensor(v, dtype="float64", requires_grad=True, name="w") for v in (2.0, 3.0))
+    hidden = one * two
+    loss = hidden * hidden
+    del one, two
+    assert {k: float(g) for k, g in bl.explain(loss).gradient.items()} == {"w": 36.0, "w (2)": 24.0}
+    assert float(bl.explain(loss, wrt=hidden).gradient) == float(bl.explain(loss, wrt="hidden").gradient) == 12.0
+    assert "∂loss/∂hidden = 12: 2 paths" in str(bl.explain(loss, wrt=hidden))
+
+
 def test_sums_with_a_remainder_add_up_in_print() -> None:
     found = bl.explain(lambda x: x * x * x + bl.sin(x) * x - 3 / x, np.float64(2.0), paths=3)
     assert "6 paths, the 3 strongest" in str(found)

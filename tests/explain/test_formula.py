@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.explain.expression import Expression
 from backlit.explain.formula import derivative, formula, jacobian, pullback
 from backlit.explain.local import locals_of
 from backlit.explain.reasons import reason
@@ -15,6 +16,8 @@ from backlit.explain.symbols import Applied, Formula, Name, applied, simplified,
 from backlit.explain.symbols_latex import latex
 from backlit.explain.tape import Tape, tape_of
 from backlit.graph.opdef import OPS, OpDef
+
+from ..programs import Ours
 
 
 def computed(f: Formula, values: dict[str, Any]) -> Any:
@@ -86,6 +89,38 @@ def test_the_printed_derivative_is_the_derivative(name: str) -> None:
                 found = np.reshape(found, expected.shape)
             found = np.broadcast_to(found, expected.shape)
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+RAISED = {c: f"**{n}" for c, n in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}
+
+
+def read(told: str) -> Expression | None:
+    """A formula read back from its text; None where the text has what expressions have not."""
+    found = told.replace("argument ", "a").replace("^", "**").replace("⁻¹", "**(-1)").replace("⁻²", "**(-2)")
+    for sign, power in RAISED.items():
+        found = found.replace(sign, power)
+    try:
+        return Expression(found)
+    except bl.ArgumentError:
+        return None
+
+
+def test_what_is_written_reads_as_what_is_meant() -> None:
+    """Parentheses stand where they must: text read back by another parser has the same value."""
+    count = 0
+    for name in (n for n in OPS_WITH_RULES if OPS[n].family == "elementwise"):
+        tape, _ = sampled(OPS[name])
+        values = {tape.name(n): n.value for n in tape.nodes}
+        short = {k.replace("argument ", "a"): v for k, v in values.items()}
+        for edge in tape.edges:
+            for f in (formula(tape, edge.target), derivative(tape, edge)):
+                again = read(text(f)) if f is not None else None
+                if f is None or again is None or any(s in text(f) for s in "<>=≤≥≠"):
+                    continue
+                # constants are written with six digits
+                np.testing.assert_allclose(again.value(short, Ours()), computed(f, values), rtol=1e-4, atol=1e-6)
+                count += 1
+    assert count > 80
 
 
 def test_formulas_are_simple() -> None:

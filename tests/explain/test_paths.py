@@ -19,7 +19,6 @@ from backlit.testing import check_grad
 
 from .random_graphs import RandomGraph
 
-#: Graphs of 2,000 nodes in the measured run: the same test with another number.
 SIZES = [30, 200]
 
 
@@ -43,6 +42,17 @@ def test_paths_and_remainder_add_up_to_the_gradient(seed: int, scalars: bool, no
             assert found.error < 1e-12
             assert len(found.shown) == min(most, found.number)
             assert found.others == found.number - len(found.shown)
+
+
+@pytest.mark.parametrize("scalars", [True, False])
+def test_large_graphs_with_very_many_paths(scalars: bool) -> None:
+    """What `tools/measure_paths.py` measures on many graphs."""
+    graph = RandomGraph(7, 2000, scalars=scalars)
+    tape = tape_of(graph, *graph.inputs)
+    for leaf in tape.leaves:
+        found = paths_of(tape, leaf)
+        assert off(found) < 1e-9
+    assert paths_of(tape, tape.leaves[0]).number > 1e9
 
 
 @pytest.mark.parametrize("scalars", [True, False])

@@ -79,6 +79,17 @@ def test_an_update_breaks() -> None:
     assert problem.origin.mend.startswith("lower the learning rate")
 
 
+def test_an_optimizer_breaks_a_step_before_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "LEAST", 0.0)
+    monkeypatch.setattr(replay, "SPACING", 0)
+    model = network()
+    model.load_values({**model.values(), "0.bias": np.full(16, -100.0, "f")})  # dead: all gradients of layer 0 are 0
+    problem = broken(model, X, Y, epochs=5, optimizer=optim.adam(1e-3, eps=1e-300))
+    assert problem.origin.key == "division by 0"
+    assert problem.origin.end.startswith("The update of 0.weight")
+    assert problem.origin.notes[0] == "step 1 of epoch 1"
+
+
 def test_late_in_a_training_the_same_steps_are_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """From a state that was kept, over ends of epochs and changes by callbacks, to the same bits."""
     seen: list[float] = []

@@ -55,7 +55,7 @@ class Route:
                 if isinstance(x, Node) and (x is self.start or x in found)
             ]
             if edges:
-                pieces = self.tape.pieces(node, _cotangent(self.tape, node), {e.slot for e in edges})
+                pieces = self.tape.pieces(node, cotangent_of(self.tape, node), {e.slot for e in edges})
                 edges = [e for e in edges if pieces[e.slot] is not None]
             if edges:
                 found[node] = edges
@@ -98,7 +98,7 @@ class Route:
             return {}
         found: dict[Edge, float] = {}
         for node, edges in self.entries.items():
-            pieces = self.tape.pieces(node, _cotangent(self.tape, node), {e.slot for e in edges})
+            pieces = self.tape.pieces(node, cotangent_of(self.tape, node), {e.slot for e in edges})
             found |= {e: self.share({e.source: pieces[e.slot]}) for e in edges}
         return found
 
@@ -161,7 +161,7 @@ def joined(a: Any, b: Any) -> Any:
     return a + b
 
 
-def _cotangent(tape: Tape, node: Node) -> Any:
+def cotangent_of(tape: Tape, node: Node) -> Any:
     """The cotangent of a node, of several outputs a tuple; zeros where nothing comes."""
     if node.op.results is None:
         return tape.cotangents.get(node, zeros_of(node.spec))

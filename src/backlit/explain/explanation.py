@@ -88,7 +88,14 @@ class Explanation:
     @cached_property
     def parts(self) -> dict[str, Paths]:
         """The paths to each leaf of `wrt`, by its name."""
-        return {self.tape.name(n): paths_of(self.tape, n, self._most, self._stations) for n in self.wrt}
+        found: dict[str, Paths] = {}
+        for node in self.wrt:
+            name, times = self.tape.name(node), 1
+            while name in found:  # two Tensors may have been given one name
+                times += 1
+                name = f"{self.tape.name(node)} ({times})"
+            found[name] = paths_of(self.tape, node, self._most, self._stations)
+        return found
 
     def __getitem__(self, name: str) -> Paths:
         """The paths to the leaf of this name."""
@@ -115,7 +122,7 @@ class Explanation:
         """How much of the gradient of a leaf comes by each edge (see `contributions`): widths for a drawing."""
         if name is None and len(self.wrt) == 1:
             return shares(self.tape, self.wrt[0])
-        found = {self.tape.name(n): n for n in self.wrt}
+        found = dict(zip(self.parts, self.wrt, strict=True))
         if name not in found:
             raise ArgumentError(f"explain: shares of which leaf? Give one of {', '.join(found)}.")
         return shares(self.tape, found[name])

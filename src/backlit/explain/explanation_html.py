@@ -11,9 +11,8 @@ from ..graph.node import Node
 from .explanation_text import MANY_NODES, heading, jacobian_text, layer_rows, short
 from .formula import SMALL
 from .local import Local, circled, scalar
-from .paths_text import counted, factored, percent, route
+from .paths_text import added_up, counted, factored, percent, route
 from .plain import figure
-from .reasons import reason
 from .symbols import number, text
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def _rules(e: Explanation) -> str:
             found.append(
                 f'<div class="rule">{_code(f"{row.name} = {short(row)}")}<br><span class="c">{circled(local.number)}'
                 f'</span> {rule} <span class="f">{escape(local.shapes)}</span><br>'
-                f'<span class="f">{_formula(reason(e.tape, local.edge))}</span>{_jacobian(local)}</div>'
+                f'<span class="f">{_formula(local.reason)}</span>{_jacobian(local)}</div>'
             )
     left = len(e.nodes) - MANY_NODES
     more = f'<p class="f">… and those of {left} more nodes</p>' if left > 0 else ""
@@ -157,6 +156,6 @@ def _paths(e: Explanation, name: str, node: Node) -> str:
     if found.others != 0:
         more = "all other paths" if found.others is None else f"{found.others:,} more paths"
         rows.append(["", "", f'<span class="n">{escape(figure(found.remainder))}</span>', f"remainder: {more}"])
-    note = f'<p class="f">shown + remainder = gradient to {found.error:.1g}</p>' if found.number > 1 else ""
+    note = f'<p class="f">{added_up(found)}</p>' if found.number > 1 else ""
     table = _rows(["share", "", "brings", "path"], rows) if rows else ""
     return f"<h4>{_formula(title)}</h4>{table}{note}"

@@ -13,7 +13,6 @@ from ..graph.tensor import LEAF
 from .local import Local, circled, scalar
 from .paths_text import paths_text
 from .plain import WIDTH, columns, figure, wrapped
-from .reasons import reason
 from .symbols import number, text
 from .tape import Tape
 
@@ -142,7 +141,7 @@ def _rules(e: Explanation) -> list[str]:
             rule = text(local.pullback)
             rule = rule if len(rule) <= LONG else f"the rule of {row.node.op.name}"
             lines += wrapped(f"{circled(local.number)} ∂{e.symbol}/∂{source} ← {rule}    {local.shapes}", 4, 8)
-            why = reason(e.tape, local.edge)
+            why = local.reason
             if (kind := why.replace(source, "")) not in told:  # once is enough
                 lines += wrapped(why, 8)
             told.add(kind)

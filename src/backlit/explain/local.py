@@ -12,6 +12,7 @@ from ..graph.bind import PICK
 from ..graph.node import Node
 from ..ops.creation import zeros_of
 from .formula import derivative, jacobian, pullback
+from .reasons import reason
 from .symbols import Applied, Formula, Name, replaced, simplified
 from .tape import Edge, Tape
 
@@ -48,6 +49,11 @@ class Local:
     def pullback(self) -> Formula:
         """What comes of the cotangent G of the node, as a formula."""
         return pullback(self.tape, self.edge)
+
+    @property
+    def reason(self) -> str:
+        """Why `pullback` has this shape, and why anything is transposed or summed in it."""
+        return reason(self.tape, self.edge)
 
     @property
     def shapes(self) -> str:

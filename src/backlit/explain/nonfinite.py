@@ -56,7 +56,7 @@ def trace_nonfinite(
 
     Args:
         y: a function (compiled or not) that is called with `args`, a Tensor with a graph, or a tensor of a static
-            graph (with `session` and `feed_dict`).
+            graph (with `session` and `feed_dict`); or a Tape that is there already, with nodes of it as `wrt`.
         wrt: whose gradients are looked at: names of arguments (or paths, "params" stands for all below it), or
             Tensors. By default the Tensors that require grad; for a function without any, its first argument.
         cotangent: of the output; by default ones.
@@ -67,19 +67,22 @@ def trace_nonfinite(
     >>> origin.op, origin.reason, origin.entries
     ('log', 'log(0): a probability underflowed to 0 in softmax', ((0,),))
     """
-    if not callable(y) and args:
+    if isinstance(y, Tensor) and args:
         raise ArgumentError("trace_nonfinite: arguments are for a function; the Tensor is computed already.")
     chosen = () if wrt is None else (wrt,) if isinstance(wrt, str) or not isinstance(wrt, Sequence) else tuple(wrt)
     tensors = [t for t in chosen if not isinstance(t, str)]
     with np.errstate(all="ignore"):
+        if isinstance(y, Tape):
+            return _Search(y, [n for n in chosen if isinstance(n, Node)]).origin()
         tape = whole_tape(
-            y, *args, wrt=tensors, cotangent=_ones if cotangent is None else cotangent, feed_dict=feed_dict,
+            y, *args, wrt=tensors, cotangent=ones_like if cotangent is None else cotangent, feed_dict=feed_dict,
             session=session, names=names, where="trace_nonfinite",
         )  # fmt: skip
         return _Search(tape, _targets(tape, y, args, chosen)).origin()
 
 
-def _ones(y: Any) -> Any:
+def ones_like(y: Any) -> Any:
+    """The cotangent by which all entries of an output count."""
     return np.ones(y.shape, y.dtype)[()]
 
 
@@ -183,7 +186,8 @@ class _Search:
         inputs = node.inputs or ()
         values = [_value(x) for x in inputs]
         untaken = forward is None and _fine(tape.output.value)
-        leaves = (Largest(tape.name(n), _size(n.value), n in self.targets) for n in tape.leaves)
+        roots = {_root(tape, n) for n in self.targets}
+        leaves = (Largest(tape.name(n), _size(n.value), _root(tape, n) in roots) for n in tape.leaves)
         largest = max(leaves, key=lambda x: x.size, default=Largest("", 0.0, False))
         case = Case(
             node.op.name, values, out, forward.op.name if forward else "",
@@ -263,16 +267,21 @@ class _Search:
     def _makers(self, node: Node) -> set[str]:
         found, front = set(), [node]
         for _ in range(NEAR):
-            front = [x for n in front for x in n.inputs or () if isinstance(x, Node)]
+            front = list({x for n in front for x in n.inputs or () if isinstance(x, Node)})
             found |= {n.op.name for n in front}
         return found
 
     def _users(self, node: Node) -> set[str]:
         found, front = set(), [node]
         for _ in range(NEAR):
-            front = [e.target for n in front for e in self.tape.users.get(n, ())]
+            front = list({e.target for n in front for e in self.tape.users.get(n, ())})
             found |= {n.op.name for n in front}
         return found
+
+
+def _root(tape: Tape, node: Node) -> str:
+    """The argument that a leaf is part of."""
+    return tape.name(node).partition(".")[0]
 
 
 def _value(x: Any) -> Any:

@@ -226,7 +226,7 @@ TABLE: tuple[Reason, ...] = (
     # --- overflow ---------------------------------------------------------------------------------------
     Reason(
         "parameters have grown", GROWING, False, lambda c: _grown(c) and c.largest.parameter,
-        "overflow: the numbers in {leaf} have grown to {size:.3g}", UP,
+        "overflow: the numbers in {leaf} are as large as {size:.3g}", UP,
     ),
     Reason(
         "inputs are huge", GROWING, False, _grown, "overflow: the numbers in {leaf} are as large as {size:.3g}",

@@ -145,12 +145,12 @@ class Origin(NamedTuple):
     @property
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say, as pairs of a word and a text."""
-        steps = [str(s) for s in self.way]
+        steps = [f"{s} × {many}" if many > 1 else s for s, many in _runs([str(s) for s in self.way])]
         if len(steps) > LONG:
             steps = [*steps[: LONG - 4], f"... {len(steps) - LONG + 1} more ...", *steps[-3:]]
         found = [("value", self._which), ("reason", self.reason)]
         found += [("input" if i == 0 else "", str(x)) for i, x in enumerate(self.inputs)]
-        found += [("way", " → ".join(steps))] if len(steps) > 1 else []
+        found += [("way", " → ".join(steps))] if len(self.way) > 1 else []
         found += [("note", n) for n in self.notes]
         return [*found, ("mend", self.mend)]
 
@@ -179,6 +179,17 @@ def described(x: Any) -> str:
     x = np.asarray(x)
     kinds = (("NaN", np.isnan(x)), ("inf", np.isposinf(x.real)), ("-inf", np.isneginf(x.real)))
     return " and ".join(word for word, there in kinds if there.any())
+
+
+def _runs(words: list[str]) -> list[tuple[str, int]]:
+    """Equal neighbours as one, with how many they are."""
+    found: list[tuple[str, int]] = []
+    for word in words:
+        if found and found[-1][0] == word:
+            found[-1] = word, found[-1][1] + 1
+        else:
+            found.append((word, 1))
+    return found
 
 
 def _number(x: float) -> str:

@@ -85,11 +85,11 @@ def factored(e: Explanation, path: Path) -> list[str]:
         return []
     symbols = [text(x.formula, POWER) if x.formula is not None else text(x.pullback) for x in steps]
     values = [f"({number(x.value)})" if (x.value or 0) < 0 else number(x.value) for x in steps]
-    return [
-        "= " + " · ".join(circled(x.number) for x in steps),
-        "= " + " · ".join(symbols),
-        "= " + " · ".join(values) + f" = {figure(path.gradient)}",
-    ]
+    numbers, formulas, figures = (" · ".join(x) for x in ([circled(s.number) for s in steps], symbols, values))
+    whole = figure(path.gradient)
+    if len(steps) == 1:
+        return [" ".join(["= " + numbers, *(["= " + formulas] if formulas != whole else []), "= " + whole])]
+    return [f"= {numbers}", *([f"= {formulas}"] if formulas != figures else []), f"= {figures} = {whole}"]
 
 
 def summed(derivative: str, found: Paths, node: Node) -> list[str]:
@@ -98,7 +98,7 @@ def summed(derivative: str, found: Paths, node: Node) -> list[str]:
         return []
     more = _more(found.others)
     remainder = f"remainder {figure(found.remainder)} ({more})" if more else "no remainder"
-    exact = f"shown + remainder = gradient to {found.error:.1g}"
+    exact = added_up(found)
     if prod(node.shape) != 1:
         return [f"  {remainder}; {exact}"]
     if len(found.shown) == 1 and not more:
@@ -106,6 +106,11 @@ def summed(derivative: str, found: Paths, node: Node) -> list[str]:
     terms = [f"({s})" if (s := figure(p.gradient)).startswith("-") else s for p in found.shown]
     terms += [remainder] if more else []
     return wrapped(f"{derivative} = {' + '.join(terms)} = {figure(found.gradient)}; {exact}", 2, 6)
+
+
+def added_up(found: Paths) -> str:
+    """How well paths and remainder add up to the gradient, which was computed without them."""
+    return f"shown + remainder = gradient{f' to {found.error:.1g}' if found.error else ', exactly'}"
 
 
 def _more(others: int | None) -> str:

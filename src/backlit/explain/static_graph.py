@@ -30,7 +30,7 @@ def flattened_static(
         raise GradientError(f"explain: {y.node.label if y.node else 'the output'} is not computed from anything.")
     flat = flattened((), special.graph, given, whole)
     images: dict[Node, Any] = dict(flat.images) | dict(zip(nodes, given, strict=True))
-    for other, end in zip(others, special.ends[1:], strict=True):
+    for other, end in zip([y, *others], special.ends, strict=True):
         if isinstance(end, Computed):
             images[other._node] = flat.outputs[end.output]
         elif isinstance(end, Given):

@@ -10,6 +10,7 @@ from bisect import bisect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
+from re import fullmatch
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -173,7 +174,7 @@ class Tape:
 
     def name(self, node: Node) -> str:
         """What the user calls a node; `h3` for the third value computed, where it has no name."""
-        own = self.names.get(node) or node.name or self.parameters.get(node)
+        own = self.names.get(node) or _given(node) or self.parameters.get(node)
         if own:
             return own
         if node.op is not LEAF:
@@ -233,6 +234,12 @@ class Tape:
     def turn(self, node: Node) -> str:
         """Which turn of which loop made a node, as `scan at rnn.py:5, turn 3`; empty outside of loops."""
         return ", ".join(f"{t.loop}, turn {t.number}" for t in self.turns.get(node, ()))
+
+
+def _given(node: Node) -> str | None:
+    """The name of a node, where it is not the one of its op, by which static graphs call what has none."""
+    name = node.name
+    return None if name is None or fullmatch(rf"(.*/)?{node.op.name}(_\d+)?", name) else name
 
 
 def _moves(node: Node) -> bool:

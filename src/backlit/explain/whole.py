@@ -47,7 +47,7 @@ def whole_tape(
             output, graph, values, known = found
             if output is None:
                 flat = flattened((), graph, values, whole=True)
-                return Tape(flat, cotangent, known | _known(names), where=where)
+                return Tape(flat, cotangent, _known(names) | known, where=where)
             y, args = output, ()
     return tape_of(
         y, *args, wrt=wrt, cotangent=cotangent, feed_dict=feed_dict, session=session, names=names, where=where

@@ -53,7 +53,8 @@ class Replay:
         if start < self._due:
             return
         state = _copy(trainer.running_state)
-        self._kept = _Kept(state, trainer.epoch, trainer.done)
+        if self._kept is None or _finite(state.params):  # from broken parameters nothing could be found any more
+            self._kept = _Kept(state, trainer.epoch, trainer.done)
         now = perf_counter()
         self._due = now + max(LEAST, SPACING * (now - start))
 
@@ -149,7 +150,11 @@ def _in_update(trainer: Trainer, state: State, gradients: Any) -> Any:
                 lambda *args, i=i: leaves(updated(*args))[i], state.params, gradients, state.optimizer
             )
             end = f"The update of {path} is not finite, though its gradient is"
-            return found and found._replace(end=end, mend="lower the learning rate; " + found.mend)
+            mend = "lower the learning rate, or give the optimizer a larger eps"
+            divided = (
+                {"reason": "division by 0 in the optimizer", "key": "division by 0"} if found.op == "divide" else {}
+            )
+            return found._replace(end=end, mend=mend, **divided)
     return None
 
 
@@ -163,5 +168,6 @@ def _finite(tree: Any) -> bool:
 
 
 def _largest(params: dict[str, Any]) -> tuple[str, float]:
-    sizes = ((path, float(np.abs(x.numpy()).max(initial=0.0))) for path, x in params.items())
+    arrays = ((path, np.abs(x.numpy())) for path, x in params.items())
+    sizes = ((path, float(np.max(x, where=np.isfinite(x), initial=0.0))) for path, x in arrays)
     return max(sizes, key=lambda pair: pair[1], default=("", 0.0))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from ...explain.contributions import shares
 from ...explain.formula import derivative, pullback
@@ -22,9 +25,11 @@ from .program import Program
 #: How the gradient of a leaf is shared out among edges is computed for so many leaves of a graph of so many nodes.
 MOST_SHARED, MOST_NODES = 24, 2000
 #: So many edges have their rules written out, each up to so many letters.
-MOST_RULES, LONGEST_RULE = 2000, 90
+MOST_RULES, LONGEST_RULE = 2000, 60
+#: Letters of a line of code.
+LONGEST_CODE = 200
 #: With more nodes to see at first, layers are folded.
-MOST_AT_FIRST = 45
+MOST_AT_FIRST = 36
 
 
 class Facts:
@@ -102,6 +107,7 @@ class Facts:
     def _of_node(self, n: SceneNode, order: Mapping[str, float]) -> dict[str, Any]:
         found: dict[str, Any] = {
             "id": n.id, "label": n.label, "op": n.op, "kind": n.kind, "group": self._within(n.group),
+            "path": self.tape.parameters.get(n.node, "") if n.node is not None else "",
             "order": order.get(n.id, 0), "line": n.line, "shape": list(n.shape),
         }  # fmt: skip
         if n.node is None:
@@ -115,20 +121,34 @@ class Facts:
             found["cotangent"] = self._number(self._tables["cotangents"][node])
         if twin in self.payload.reasons:
             found["reason"] = self.payload.reasons[twin]
+        if code := _code(self.tape.source(node)):
+            found["code"] = code
         if node.inputs:
             found["template"] = self._template(node)
+            found["chosen"] = any(getattr(x, "dtype", None) == np.bool_ for x in node.inputs if not isinstance(x, Node))
             found["inputs"] = [self._of_input(node, x) for x in node.inputs]
         if node.op.results is not None:
             found["parts"] = self._parts(node)
         return found
 
+    @property
+    def places(self) -> dict[str, str]:
+        """The ids of groups and parameters by their paths."""
+        found = {g.path: key for key, g in self.scene.groups.items() if g.path and key not in self._whole}
+        return found | {path: self.ids[n] for n, path in self.tape.parameters.items()}
+
     def _template(self, node: Node) -> str:
         """The formula of a node with `{0}`, `{1}`, ... for its inputs; plain numbers as they are."""
         args: list[Formula] = []
         for i, x in enumerate(node.inputs or ()):
-            plain = not isinstance(x, Node) and getattr(x, "size", 1) == 1 and self.tape.constant_name(x) is None
-            args.append(float(x) if plain and x is not None else Name(f"{{{i}}}"))
+            args.append(float(np.ravel(x)[0]) if self._is_number(x) else Name(f"{{{i}}}"))
         return text(Applied(node.op, tuple(args), node.params, untold(node)))
+
+    def _is_number(self, x: Any) -> bool:
+        """Is an input one number without a name?"""
+        if isinstance(x, Node) or self.tape.constant_name(x) is not None:
+            return False
+        return np.size(x) == 1 and np.asarray(x).dtype.kind in "fiub"
 
     def _parts(self, node: Node) -> list[dict[str, int]]:
         """The values and cotangents of the outputs of an op that has several."""
@@ -233,3 +253,12 @@ class Facts:
             if node in self.payload.reasons and number not in sent and number not in found and node.op.results is None:
                 found[number] = summary(self._values[node])
         return found
+
+
+def _code(node: Node) -> str:
+    """The line of the user's code that made a node, where it can be read."""
+    if node.place is None:
+        return ""
+    code, instruction = node.place
+    line = next((n for start, end, n in code.co_lines() if start <= instruction < end and n), 0)
+    return linecache.getline(code.co_filename, line).strip()[:LONGEST_CODE] if line else ""

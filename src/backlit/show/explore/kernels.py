@@ -35,6 +35,9 @@ WRITTEN = frozenset({
 #: Ops that add what comes in at places of zeros, or of their first input: transposes of reading.
 ADDS = frozenset({"place", "segment_sum", "index_add"})
 
+#: Ops with several outputs, each of which is a piece of the one input.
+PARTED = ("split", "unstack")
+
 #: More elements than this are not sent as a table.
 MOST_PLACES = 1 << 18
 
@@ -95,7 +98,7 @@ def _plain(x: Any) -> Any:
 def _part(node: Node) -> Kernel:
     """One output of `split` or `unstack`, read from the input of that."""
     (several,) = node.parents
-    if several.op.name not in ("split", "unstack"):
+    if several.op.name not in PARTED:
         raise NoKernel(several.op.name)
     op, i = several.op, node.params["index"]
     source = several.inputs or ()
@@ -151,4 +154,4 @@ def _added(node: Node) -> Kernel:
 def names() -> list[str]:
     """The names of the ops that a page can compute, with those whose kernels are made of facets."""
     each = [n for n, op in OPS.items() if op.family == "elementwise" and op.native is not None]
-    return [*each, "astype", *sorted(MOVES | WRITTEN | ADDS), "split", "unstack"]
+    return [*each, "astype", *sorted(MOVES | WRITTEN | ADDS), *PARTED]

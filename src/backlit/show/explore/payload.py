@@ -13,7 +13,7 @@ import numpy as np
 
 from ...graph.node import Node
 from ...graph.tensor import LEAF
-from .kernels import Kernel, kernel_of
+from .kernels import PARTED, Kernel, kernel_of
 from .scalar import CODES, NoKernel
 
 #: Values of leaves and constants with more elements than this stay in Python; what depends on them is not live.
@@ -68,6 +68,8 @@ class Payload:
             if node.op is LEAF:
                 self._leaf(node)
                 entry: list[Any] = [-1, [], shape, code]
+            elif node.op.name in PARTED:  # its parts are read from what it parts
+                entry = [-2, [], shape, code]
             else:
                 entry = [*self._computed(node), shape, code]
         except NoKernel as reason:

@@ -16,8 +16,8 @@ from .scene import Scene, SceneEdge, SceneNode
 
 #: Room for the title of a group, and around what is in it.
 TITLE, PAD = 24.0, 14.0
-#: How much an edge of what hangs beside the stem wants to be straight, by the stem's own.
-ASIDE = 0.001
+#: How much edges of constants, and of what hangs beside the stem, want to be straight, by the stem's own.
+GIVEN, ASIDE = 0.01, 0.0003
 #: An edge that comes from nearly above arrives straight.
 NEAR = 8.0
 
@@ -186,7 +186,9 @@ class _Laying:
 
     def _pull(self, end: End) -> float:
         """What is computed from data makes the stem of the drawing; parameters and the like hang beside it."""
-        return ASIDE if (end[1] or end[0]) in self.aside else 1.0
+        name = end[1] or end[0]
+        node = self.scene.by_id.get(name)
+        return ASIDE if name in self.aside else GIVEN if node is not None and node.kind == "constant" else 1.0
 
     def _aside(self) -> set[str]:
         """Parameters, constants without a name, and what is computed from nothing else."""

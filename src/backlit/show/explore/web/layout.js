@@ -3,7 +3,7 @@
 // from inputs to output: to the right on wide stages, downwards on narrow ones.
 "use strict";
 
-const GAP = { rank: 62, side: 18, title: 22, pad: 14, line: 46 };
+const GAP = { rank: 62, side: 18, title: 22, pad: 8, line: 46, port: 12 };
 // More places than this along long edges are not kept free: such graphs are seen from afar.
 const MOST_DUMMIES = 6000;
 
@@ -22,15 +22,26 @@ function layout(model, sizeOf, down, [width, height]) {
     while (parent.get(found[found.length - 1])) found.push(parent.get(found[found.length - 1]));
     return found;
   };
-  // Each edge lies in the innermost group that holds both of its ends, between two children of that.
-  const within = new Map([...open].map((key) => [key, new Map()]));
+  // An edge is cut at the borders of groups. Each piece is a wire between two things of one group: children, or ports
+  // on its border, "<" where the value of a source comes in and ">" where it leaves.
+  const within = new Map([...open].map((key) => [key, new Map()])), ports = new Map([...open].map((key) => [key, new Set()]));
+  const wire = (e, key, source, target) => {
+    const wires = within.get(key), name = `${source} ${target}`;
+    if (!wires.has(name)) wires.set(name, { source, target });
+    e.pieces.push([key, wires.get(name)]);
+  };
+  const port = (key, name) => {
+    ports.get(key).add(name);
+    return name;
+  };
   for (const e of edges) {
     const a = chain(e.source).reverse(), b = chain(e.target).reverse();
     let i = 0;
     while (i < a.length - 1 && i < b.length - 1 && a[i] === b[i]) i++;
-    const wires = within.get(i ? a[i - 1] : ""), key = `${a[i]}>${b[i]}`;
-    if (!wires.has(key)) wires.set(key, { source: a[i], target: b[i], edges: [] });
-    wires.get(key).edges.push(e);
+    e.pieces = [];
+    for (let j = a.length - 2; j >= i; j--) wire(e, a[j], a[j + 1], port(a[j], `>${e.source}`));
+    wire(e, i ? a[i - 1] : "", a[i], b[i]);
+    for (let j = i; j < b.length - 1; j++) wire(e, b[j], port(b[j], `<${e.source}`), b[j + 1]);
   }
 
   // The group that holds nearly everything is the one whose ranks are broken into lines.
@@ -43,6 +54,7 @@ function layout(model, sizeOf, down, [width, height]) {
 
   const order = new Map();
   const orderOf = (id) => {
+    if (id[0] === "<" || id[0] === ">") id = id.slice(1);
     if (order.has(id)) return order.get(id);
     const group = model.groups.get(id);
     const places = group ? group.members.map((m) => model.nodes.get(m).order) : [items.get(id).node.order];
@@ -51,8 +63,9 @@ function layout(model, sizeOf, down, [width, height]) {
   };
 
   const solve = (key) => {
-    const ids = children.get(key);
+    const ids = [...children.get(key), ...ports.get(key)];
     const boxesHere = ids.map((id) => {
+      if (id[0] === "<" || id[0] === ">") return { along: 0, across: 6 };
       if (open.has(id)) return solve(id);
       const [w, h] = sizeOf(items.get(id));
       return down ? { along: h, across: w } : { along: w, across: h };
@@ -69,6 +82,9 @@ function layout(model, sizeOf, down, [width, height]) {
   const point = (along, across) => (down ? [across, along] : [along, across]);
   const put = (key, along, across) => {
     const solved = inner.get(key);
+    const out = (place) => point(along + place[0], across + place[1]);
+    solved.places = new Map(solved.ids.map((id, i) => [id, out(solved.at[i])]));
+    for (const wire of within.get(key).values()) wire.bends = wire.bends.map((b) => (b.around ? { around: b.around.map(out) } : out(b)));
     children.get(key).forEach((id, i) => {
       const b = solved.boxes[i], [x, y] = point(along + solved.at[i][0] - b.along / 2, across + solved.at[i][1] - b.across / 2);
       const [w, h] = down ? [b.across, b.along] : [b.along, b.across];
@@ -78,9 +94,17 @@ function layout(model, sizeOf, down, [width, height]) {
         put(id, along + solved.at[i][0] - b.along / 2 + spareAlong + (down ? GAP.title : 0), across + solved.at[i][1] - b.across / 2 + spareAcross + (down ? 0 : GAP.title));
       }
     });
-    for (const wire of solved.wires) for (const e of wire.edges) e.through = wire.bends.map((b) => (b.around ? { around: b.around.map(([a, c]) => point(along + a, across + c)) } : point(along + b[0], across + b[1])));
   };
   put("", 0, 0);
+  for (const e of edges) {
+    e.through = [];
+    for (const [key, { source, target, bends }] of e.pieces) {
+      const { places } = inner.get(key);
+      if (source[0] === "<") e.through.push(places.get(source));
+      e.through.push(...bends);
+      if (target[0] === ">") e.through.push(places.get(target));
+    }
+  }
   const [w, h] = point(whole.along, whole.across);
   return { items, edges, boxes, open, width: w, height: h, down };
 }
@@ -94,7 +118,8 @@ function layered(ids, boxes, wires, orderOf, room) {
     after[a].push(b);
     before[b].push(a);
   }
-  const rank = ranks(n, after, before);
+  const first = ids.map((id) => id[0] === "<"), last = ids.map((id) => id[0] === ">");
+  const rank = ranks(n, after, before, first, last);
   const nodes = ids.map((id, i) => ({ rank: rank[i], size: boxes[i].across, key: orderOf(id), near: [], far: [], real: i }));
   let spare = MOST_DUMMIES;
   for (const w of wires) {
@@ -121,13 +146,13 @@ function layered(ids, boxes, wires, orderOf, room) {
   const { lines, starts, shift, along, total } = broken(filledRows, nodes, across, depth, room);
   const middle = (i) => starts[nodes[i].rank] + depth[nodes[i].rank] / 2, side = (i) => across[i] + shift[lines[nodes[i].rank]];
   for (const w of wires) w.bends = bendsOf(w, place, { nodes, lines, middle, side, boxes, along, gutter: (line) => shift.gutters[line] });
-  return { boxes, wires, at: ids.map((_, i) => [middle(i), side(i)]), across: total, along };
+  return { ids, boxes, wires, at: ids.map((_, i) => [middle(i), side(i)]), across: total, along };
 }
 
 // Ranks one after the other; where that is much longer than the stage, in several lines, as text is.
 function broken(rows, nodes, across, depth, room) {
   const spans = rows.map((row) => [Math.min(...row.map((i) => across[i] - nodes[i].size / 2)), Math.max(...row.map((i) => across[i] + nodes[i].size / 2))]);
-  const whole = depth.reduce((a, b) => a + b + GAP.rank, -GAP.rank);
+  const gap = depth.map((d, r) => (d === 0 || depth[r + 1] === 0 ? GAP.port : GAP.rank)), whole = depth.reduce((a, b, r) => a + b + gap[r], 0);
   const cut = (length) => {
     const lines = [], starts = [];
     let line = 0, x = 0;
@@ -135,7 +160,7 @@ function broken(rows, nodes, across, depth, room) {
       if (x > 0 && x + d > length) [line, x] = [line + 1, 0];
       lines.push(line);
       starts.push(x);
-      x += d + GAP.rank;
+      x += d + gap[r];
     });
     const ends = lines.map((l, r) => [l, starts[r] + depth[r]]), along = Math.max(0, ...ends.map((e) => e[1]));
     const shift = [], gutters = [];
@@ -180,16 +205,17 @@ function link(nodes, a, b) {
 }
 
 // Longest paths; what has no inputs stands right before its first user.
-function ranks(n, after, before) {
-  const rank = new Array(n).fill(0), waiting = before.map((b) => b.length), order = [];
+function ranks(n, after, before, first, last) {
+  const low = first.some(Boolean) ? 1 : 0, rank = first.map((f) => (f ? 0 : low)), waiting = before.map((b) => b.length), order = [];
   for (let i = 0; i < n; i++) if (!waiting[i]) order.push(i);
   for (let k = 0; k < order.length; k++)
     for (const j of after[order[k]]) {
       rank[j] = Math.max(rank[j], rank[order[k]] + 1);
       if (!--waiting[j]) order.push(j);
     }
-  for (let i = 0; i < n; i++) if (!before[i].length && after[i].length) rank[i] = Math.max(0, Math.min(...after[i].map((j) => rank[j])) - 1);
-  return rank;
+  for (let i = 0; i < n; i++) if (!first[i] && !before[i].length && after[i].length) rank[i] = Math.max(low, Math.min(...after[i].map((j) => rank[j])) - 1);
+  const end = Math.max(0, ...rank.filter((_, i) => !last[i])) + 1;
+  return rank.map((r, i) => (last[i] ? end : r));
 }
 
 // Sweeps by the mean place of neighbours (Sugiyama, Tagawa & Toda 1981), from the order that is there.

@@ -45,7 +45,7 @@ class Panel {
   // --- the whole ---
 
   overview() {
-    const { model } = this.app, output = model.nodes.get(model.data.output);
+    const { model } = this.app, { data } = model, output = model.nodes.get(data.output);
     this.add(this.lively("p", { class: "big" }, () => `${variable(output.label)} = <span class="f">${escaped(model.short(output, output.value, model.value(output)))}</span>`));
     this.verdicts();
     const leaves = model.data.nodes.filter((n) => model.leaf(n));
@@ -53,6 +53,11 @@ class Panel {
       this.heading("inputs");
       this.add(make("p", { class: "note" }, say("inputsHint")));
       for (const n of leaves.slice(0, 60)) this.add(this.leafRow(n));
+    }
+    if (data.history) {
+      this.heading("history");
+      const plot = curve(data.history.steps, data.history.loss, "var(--forward)", say("course loss"));
+      if (plot) this.add(plot);
     }
     if (model.collapsed.size) this.add(make("p", { class: "note" }, say("nodesLeft", { n: model.data.nodes.length })));
     this.heading("keys");
@@ -98,11 +103,13 @@ class Panel {
     this.heading("verdicts");
     if (!data.verdicts.length) this.add(make("p", { class: "note" }, say("healthy")));
     for (const v of data.verdicts) {
-      const colour = v.severity > 0.66 ? "var(--bad)" : "var(--amber)";
-      const button = make("button", { class: "verdict", style: `--colour:${colour}`, onclick: () => this.app.goTo(v.target) });
-      button.append(make("b", {}, `${say(v.fault)}${v.layer ? ` · ${v.layer}` : ""}`), make("span", {}, v.evidence));
-      for (const sentence of v.tried) button.append(make("em", {}, say("tried", { x: sentence })));
-      button.disabled = !v.target;
+      const colour = v.because ? "var(--amber)" : "var(--bad)";
+      const button = make(v.target ? "button" : "div", { class: "verdict", style: `--colour:${colour}` });
+      if (v.target) button.onclick = () => this.app.goTo(v.target);
+      button.append(make("b", {}, `${say(v.fault)}${v.layer ? ` · ${v.layer}` : ""}`), make("span", {}, `${v.evidence.replace(/[.]?$/, ".")}`));
+      if (v.because) button.append(make("span", {}, ` ${say("because", { x: say(v.because) })}`));
+      const what = v.tried ? say("tried", { x: v.tried }) : v.mend ? say("mend", { x: v.mend }) : "";
+      if (what) button.append(make("em", {}, what));
       this.add(button);
     }
   }
@@ -120,7 +127,7 @@ class Panel {
       if (!model.leaf(n)) continue;
       this.add(this.leafRow(n));
     }
-    this.history(g.path, null);
+    this.history(g.path);
   }
 
   back() {
@@ -135,6 +142,7 @@ class Panel {
     this.add(make("h2", {}, n.label, make("span", { class: "kind" }, [n.template ? n.op : say(n.kind), sizes(n.shape), n.dtype].filter(Boolean).join(" · "))));
     if (n.template) this.add(this.lively("p", { class: "formula" }, () => formulaHtml(model, n)));
     if (n.line) this.add(make("p", { class: "where" }, say("line", { x: n.line })));
+    if (n.code) this.add(make("code", {}, n.code));
     const groups = model.around(n.group).reverse().map((key) => model.groups.get(key));
     for (const g of groups.slice(-1)) this.add(make("p", { class: "note" }, make("button", { class: "crumb", onclick: () => this.app.stage.fold(g.key, true) }, `${g.title} ⊟`)));
     this.honesty(n);
@@ -143,7 +151,7 @@ class Panel {
     else this.valueOf(n);
     this.gradientOf(n);
     this.sharesAt(n);
-    this.history(n.label, n);
+    this.history(n.path);
   }
 
   honesty(n) {
@@ -153,6 +161,7 @@ class Panel {
       const [why, ...op] = n.reason.split(" ");
       this.add(make("p", { class: "warning" }, say("notLive", { x: say(`why ${why}`, { x: op.join(" ") }) })));
     }
+    if (n.chosen) this.add(make("p", { class: "warning" }, say("chosen")));
     const write = () => (stale.hidden = !model.program.stale.has(n.value) && !model.program.stale.has(n.cotangent));
     write();
     this.updates.push(write);
@@ -210,21 +219,13 @@ class Panel {
       return;
     }
     if (array.data.length === 1) return this.add(this.lively("p", { class: `big ${gradient ? "b" : "f"}` }, () => digits(get().data[0], 6)));
-    const shape = array.shape.length < 2 ? [1, array.data.length] : array.shape.slice(-2);
-    const column = array.shape.length === 1 && array.data.length > MOST_COLUMNS && array.data.length <= 64;
-    const small = (shape[0] <= MOST_ROWS && shape[1] <= MOST_COLUMNS) || column;
-    if (small) this.slices(label, n, array, get, !gradient && number === n.value && model.leaf(n), column);
-    else {
-      const image = make("img", { class: "picture", alt: label });
-      const draw = () => {
-        const { url, width, height } = picture(get(), 160);
-        image.src = url;
-        image.style.aspectRatio = `${width} / ${height}`;
-      };
-      draw();
-      this.updates.push(draw);
-      this.add(image);
-    }
+    const shape = array.shape.filter((k) => k > 1), editable = !gradient && number === n.value && model.leaf(n);
+    const [rows, columns] = shape.length < 2 ? [1, array.data.length] : shape.slice(-2);
+    const column = shape.length < 2 && columns > MOST_COLUMNS && columns <= 64;
+    if ((rows <= MOST_ROWS && columns <= MOST_COLUMNS) || column) {
+      const wide = column ? [columns / wrapped(columns), wrapped(columns)] : shape.length < 2 ? [1, columns] : shape;
+      this.slices(label, n, { ...array, shape: wide }, get, editable);
+    } else this.picture(label, n, get, editable);
     if (array.data.length > 6) {
       const box = make("div");
       const draw = () => {
@@ -237,9 +238,38 @@ class Panel {
     }
   }
 
-  slices(label, n, array, get, editable, column) {
-    const shown = column ? { ...array, shape: [array.data.length / wrapped(array.data.length), wrapped(array.data.length)] } : array;
-    const [rows, columns] = shown.shape.length < 2 ? [1, shown.data.length] : shown.shape.slice(-2), count = shown.data.length / (rows * columns);
+  // A larger array as a picture; that of a leaf can be drawn on.
+  picture(label, n, get, editable) {
+    const image = make("img", { class: "picture", alt: label, draggable: "false" }), most = 160;
+    const draw = () => {
+      const { url, width, height } = picture(get(), most);
+      image.src = url;
+      image.style.aspectRatio = `${width} / ${height}`;
+    };
+    draw();
+    this.updates.push(draw);
+    this.add(image);
+    const { rows, columns, at } = tiled(get());
+    if (!editable || Math.max(rows, columns) > most) return;
+    const ink = ends(get().data);
+    const paint = (event) => {
+      const box = image.getBoundingClientRect(), r = Math.floor((rows * (event.clientY - box.y)) / box.height), c = Math.floor((columns * (event.clientX - box.x)) / box.width);
+      const place = r >= 0 && r < rows && c >= 0 && c < columns ? at(r, c) : -1;
+      if (place >= 0) this.app.change(n, place, event.shiftKey ? 0 : ink);
+    };
+    image.classList.add("canvas");
+    image.onpointerdown = (event) => {
+      event.preventDefault();
+      image.setPointerCapture(event.pointerId);
+      paint(event);
+      image.onpointermove = paint;
+    };
+    image.onpointerup = image.onpointercancel = () => (image.onpointermove = null);
+    this.add(make("p", { class: "note" }, say("paint")));
+  }
+
+  slices(label, n, shown, get, editable) {
+    const [rows, columns] = shown.shape.slice(-2), count = shown.data.length / (rows * columns);
     const box = make("div", { class: "scroll", tabindex: -1 });
     let slice = 0;
     const change = editable ? Object.assign((place, x) => this.app.change(n, place, x), { now: (place) => get().data[place] }) : null;
@@ -263,6 +293,7 @@ class Panel {
     const { model } = this.app, edges = model.outOf.get(n.id).filter((e) => e.piece >= 0);
     if (edges.length < 2) return;
     this.heading("shares");
+    this.add(make("p", { class: "note" }, say("shareHint")));
     const whole = () => model.cotangent(n);
     for (const e of edges) {
       const target = model.nodes.get(e.target);
@@ -279,16 +310,16 @@ class Panel {
   }
 
   // What a run kept of a layer or parameter.
-  history(path, n) {
-    const { data } = this.app.model;
-    if (!data.history) return;
-    const record = data.history.of[path];
-    if (!record) return;
+  history(path) {
+    const { history } = this.app.model.data, record = history?.of[path], spread = history?.spreads[path];
+    if (!path || !record) return;
     this.heading("history");
+    const colours = { cotangent: "var(--backward)", gradient: "var(--backward)", dead: "var(--amber)", saturated: "var(--amber)", slope: "var(--slope)" };
     for (const [key, values] of Object.entries(record)) {
-      const colour = key.startsWith("gradient") ? "var(--backward)" : key === "dead" ? "var(--amber)" : "var(--forward)";
-      this.add(curve(data.history.steps, values, colour, say(key)));
+      const plot = curve(history.steps, values, colours[key] ?? "var(--forward)", say(`course ${key}`));
+      if (plot) this.add(plot);
     }
+    if (spread) this.add(make("p", { class: "note" }, say("spread")), ridge(spread));
   }
 }
 

@@ -41,10 +41,6 @@ class Player {
     return this.now < this.steps.length - 1;
   }
 
-  get edgeNow() {
-    return this.steps[this.now].edge;
-  }
-
   // What of an item is known at this step.
   shows(id) {
     if (!this.busy) return { value: true, gradient: true };

@@ -126,3 +126,20 @@ function curve(steps, values, colour, label) {
   svg("text", { class: "axis", x: 320, y: 82, "text-anchor": "end" }, plot, String(last));
   return plot;
 }
+
+// How numbers were spread at each step: a column a step, darker where there are more.
+function ridge(spread) {
+  const known = spread.filter(([, range]) => range), low = Math.min(...known.map((s) => s[1][0])), high = Math.max(...known.map((s) => s[1][1]));
+  const plot = svg("svg", { class: "plot", viewBox: "0 0 320 112", role: "img", "aria-label": say("spread") }), width = 320 / Math.max(1, known.length);
+  const y = (v) => 96 - (94 * (v - low)) / (high - low || 1);
+  known.forEach(([, [from, to], counts], i) => {
+    const top = Math.max(1, ...counts), step = (to - from) / counts.length;
+    counts.forEach((n, k) => {
+      if (n) svg("rect", { x: i * width, y: y(from + (k + 1) * step), width: width + 0.3, height: Math.max(0.6, y(from + k * step) - y(from + (k + 1) * step) + 0.3), fill: "var(--forward)", opacity: (0.08 + 0.92 * (n / top)).toFixed(2) }, plot);
+    });
+  });
+  if (low < 0 && high > 0) svg("line", { x1: 0, x2: 320, y1: y(0), y2: y(0), stroke: "var(--faint)", "stroke-dasharray": "2 4" }, plot);
+  svg("text", { class: "axis", x: 0, y: 110 }, plot, `${digits(low, 3)} … ${digits(high, 3)}`);
+  svg("text", { class: "axis", x: 320, y: 110, "text-anchor": "end" }, plot, `${known[0]?.[0] ?? ""} → ${known[known.length - 1]?.[0] ?? ""}`);
+  return plot;
+}
