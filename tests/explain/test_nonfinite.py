@@ -169,6 +169,11 @@ def test_networks(name: str, compiled: bool) -> None:
     grown = {**params, f"{last}.weight": np.full(params[f"{last}.weight"].shape, INF, "f")}
     origin = found(f, grown, x, y)
     assert origin.name == f"params.{last}.weight"
+    ruined = make().build(x, key=0)
+    ruined.load_values(
+        {f"{last}.weight": np.full(params[f"{last}.weight"].shape, INF, "f")},
+    )
+    assert found(model=ruined, loss="cross_entropy", batch=(x, y)).name == f"params.{last}.weight"
     huge = {k: v * 1e25 for k, v in params.items()}
     origin = found(lambda p, x: bl.sum(model.apply({**p, **model.state()}, x)[0] ** 2), huge, x)
     assert origin.key == "parameters have grown"
@@ -221,3 +226,5 @@ def test_only_the_gradients_that_are_asked_for() -> None:
         bl.trace_nonfinite(f, a, b, wrt="c")
     with pytest.raises(bl.ArgumentError, match="computed already"):
         bl.trace_nonfinite(a, b)
+    with pytest.raises(bl.ArgumentError, match="give loss= and batch="):
+        bl.trace_nonfinite(model=nn.Dense(1))

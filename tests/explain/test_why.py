@@ -132,6 +132,9 @@ def test_tensors_that_were_computed() -> None:
     dead = bl.why(w, (bl.relu(-w) * v).sum())
     assert (dead.kind, dead.size) == ("dead units", "zero")
     assert bl.why(w, bl.tensor(1.0)).kind == "no graph"
+    assert bl.why("w", lambda w: bl.ones(2), 1.0).kind == "no graph"
+    compiled = bl.compile(lambda w, v: (bl.stop_gradient(w) * v).sum())(w, v)  # taken apart, so nothing is lost
+    assert bl.why(w, compiled).kind == "detached"
     late = (v * w).sum()
     w = w * 1.5
     assert bl.why(w, late).kind == "replaced"

@@ -79,6 +79,21 @@ def test_an_update_breaks() -> None:
     assert problem.origin.mend.startswith("lower the learning rate")
 
 
+def test_parameters_may_break_long_before_the_loss() -> None:
+    """The row of one token gets an infinite gradient in step 3, and is not read again before step 9."""
+    tokens = np.arange(36) % 5
+    tokens[[9, 34]] = 7
+    model = nn.Sequential(nn.Embedding(8, 1), nn.Flatten()).build(tokens[:2, None], key=0)
+    model.load_values({"0.weight": np.where(np.arange(8) == 7, 0.0, 1.0).astype("f")[:, None]})
+    loader = data.Loader((tokens[:, None], np.zeros((36, 1), "f")), 4, shuffle=False)
+    trainer = train.Trainer(model, optim.sgd(0.001), lambda out, y: bl.mean(bl.sqrt(bl.abs(out - y))))
+    with pytest.raises(train.DivergedError, match="epoch 1, step 9") as caught:
+        trainer.fit(loader, 1)
+    assert caught.value.origin.of == "sqrt"
+    assert caught.value.origin.notes[0].startswith("step 3 of epoch 1")
+    assert "sample 9 of" in caught.value.origin.notes[0]
+
+
 def test_an_optimizer_breaks_a_step_before_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "LEAST", 0.0)
     monkeypatch.setattr(replay, "SPACING", 0)

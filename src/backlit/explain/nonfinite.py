@@ -22,10 +22,12 @@ from ..graph.tensor import LEAF, Tensor, edge, leaf_node
 from ..modes.compile import Compiled
 from ..modes.static.session import Session
 from ..modes.static.variables import VARIABLE
+from ..nn import Layer
 from .nonfinite_reasons import Case, Largest, Reason, reason_for
 from .origin import Input, Origin, Step, described
 from .tape import Tape, argument_names
-from .whole import whole_tape
+from .variables import variables
+from .whole import objective_of, whole_tape
 
 #: So many steps back (and on) are looked at to know where a number came from (and went to).
 NEAR = 6
@@ -49,8 +51,9 @@ _CONSTANT = Reason(
 
 
 def trace_nonfinite(
-    y: Any, *args: Any, wrt: Any = None, cotangent: Any = None, session: Session | None = None,
-    feed_dict: Mapping[Any, Any] | None = None, names: Mapping[str, Any] | None = None,
+    y: Any = None, *args: Any, wrt: Any = None, cotangent: Any = None, session: Session | None = None,
+    feed_dict: Mapping[Any, Any] | None = None, names: Mapping[str, Any] | None = None, model: Layer | None = None,
+    loss: Any = None, batch: Sequence[Any] | None = None,
 ) -> Origin | None:  # fmt: skip
     """Where the first NaN or infinity was born; None where output and gradients are finite.
 
@@ -60,13 +63,20 @@ def trace_nonfinite(
         wrt: whose gradients are looked at: names of arguments (or paths, "params" stands for all below it), or
             Tensors. By default the Tensors that require grad; for a function without any, its first argument.
         cotangent: of the output; by default ones.
-        names: names for Tensors, such as the local variables of the caller.
+        names: names for Tensors; by default the local variables of the caller.
+        model, loss, batch: in place of `y` a network, a loss `loss(outputs, targets)` (or its name in `nn.losses`) and
+            a batch (inputs, then targets).
 
     >>> import backlit as bl
     >>> origin = trace_nonfinite(lambda x: bl.log(bl.softmax(x)).sum(), bl.tensor([0.0, 200.0]))
     >>> origin.op, origin.reason, origin.entries
     ('log', 'log(0): a probability underflowed to 0 in softmax', ((0,),))
     """
+    if model is not None:
+        if loss is None or batch is None or y is not None:
+            raise ArgumentError("trace_nonfinite: with a model give loss= and batch=(inputs, targets), and no y.")
+        y, args = objective_of(model, loss), (model.parameters(), *batch)
+    names = variables() if names is None else names
     if isinstance(y, Tensor) and args:
         raise ArgumentError("trace_nonfinite: arguments are for a function; the Tensor is computed already.")
     chosen = () if wrt is None else (wrt,) if isinstance(wrt, str) or not isinstance(wrt, Sequence) else tuple(wrt)

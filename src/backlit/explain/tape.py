@@ -45,6 +45,10 @@ class Edge(NamedTuple):
     slot: int
 
 
+class Unrecorded(GradientError):
+    """Nothing is recorded for a value that is to be explained."""
+
+
 class Tape:
     """The flat graph behind one value.
 
@@ -63,7 +67,7 @@ class Tape:
     ) -> None:  # fmt: skip
         y = flat.outputs[0]
         if y.node is None:
-            raise GradientError(
+            raise Unrecorded(
                 f"{where}: nothing is recorded for this Tensor: it was made without an input that requires grad, "
                 "inside no_grad(), or detached. Give bl.tensor(..., requires_grad=True) to what you differentiate."
             )
@@ -273,7 +277,7 @@ class _Spans(Generic[Span]):
 
 def tape_of(
     y: Any, *args: Any, wrt: Sequence[Any] = (), cotangent: Any = None, feed_dict: Mapping[Any, Any] | None = None,
-    session: Session | None = None, names: Mapping[str, Any] | None = None, where: str = "explain",
+    session: Session | None = None, names: Mapping[str, Any] | None = None, where: str = "explain", whole: bool = False,
 ) -> Tape:  # fmt: skip
     """The Tape of a value.
 
@@ -284,6 +288,7 @@ def tape_of(
         wrt: Tensors that must be found in a static graph's Tape, besides placeholders and variables.
         cotangent: of y, or a function that makes it of y; 1 by default, for one element.
         names: names for Tensors, such as the local variables of the caller.
+        whole: keep what has no derivative as nodes too, where the graph still knows it (see `whole_tape`).
 
     >>> import backlit as bl
     >>> tape = tape_of(lambda w, x: bl.tanh(w * x), 0.5, 2.0)
@@ -315,8 +320,8 @@ def tape_of(
                 f"{where}: {y.node.label} has no value. In a static graph give session= (and feed_dict=); in a "
                 "function that is being compiled, explain the function itself."
             )
-        return Tape(flattened_static(y, wrt, session, feed_dict or {}), cotangent, known, constants, where)
-    return Tape(flattened([y]), cotangent, known, constants, where)
+        return Tape(flattened_static(y, wrt, session, feed_dict or {}, whole), cotangent, known, constants, where)
+    return Tape(flattened([y], whole=whole), cotangent, known, constants, where)
 
 
 def _called(function: Callable[..., Any], args: Sequence[Any], where: str) -> tuple[Tensor, dict[Node, str]]:

@@ -19,8 +19,10 @@ from ..graph.node import Node, mark
 from ..graph.tensor import LEAF, Tensor, edge, leaf_node, symbol, wrap
 from ..modes.compile import Compiled
 from ..modes.static.session import Session
+from ..nn import Layer
+from ..nn.losses import loss_of
+from ..ops.random import key as random_key
 from .flatten import flattened
-from .static_graph import flattened_static
 from .tape import Tape, argument_names, tape_of
 
 
@@ -35,39 +37,31 @@ def whole_tape(
     >>> [(tape.name(n), n.op.name) for n in tape.nodes]
     [('w', 'leaf'), ('h1', 'stop_gradient'), ('h2', 'multiply'), ('h3', 'sum')]
     """
-    if isinstance(y, Tensor):
-        if y.value is None and y.node is not None and session is not None:
-            return Tape(flattened_static(y, wrt, session, feed_dict or {}, whole=True), cotangent, _known(names))
-    elif callable(y):
+    if callable(y) and not isinstance(y, Tensor):
         try:
             found = _traced(y.function if isinstance(y, Compiled) else y, args, where)
         except GraphError:  # it asks for a value
             found = None
         if found is not None:
-            output, graph, values, known = found
-            if output is None:
-                flat = flattened((), graph, values, whole=True)
-                return Tape(flat, cotangent, _known(names) | known, where=where)
-            y, args = output, ()
+            graph, values, known = found
+            named = {x.node: path for path, x in _tensors(names) if x.node is not None}
+            return Tape(flattened((), graph, values, whole=True), cotangent, named | known, where=where)
     return tape_of(
-        y, *args, wrt=wrt, cotangent=cotangent, feed_dict=feed_dict, session=session, names=names, where=where
-    )
+        y, *args, wrt=wrt, cotangent=cotangent, feed_dict=feed_dict, session=session, names=names, where=where,
+        whole=True,
+    )  # fmt: skip
 
 
-def _known(names: Mapping[str, Any] | None) -> dict[Node, str]:
-    found: dict[Node, str] = {}
-    for name, x in (names or {}).items():
-        for path, leaf in leaves_with_paths(x, name):
-            if isinstance(leaf, Tensor) and leaf.node is not None:
-                found.setdefault(leaf.node, path)
-    return found
+def _tensors(names: Mapping[str, Any] | None) -> list[tuple[str, Tensor]]:
+    every = [pair for name, x in (names or {}).items() for pair in leaves_with_paths(x, name)]
+    return [(path, x) for path, x in every if isinstance(x, Tensor)]
 
 
 def _traced(
     function: Callable[..., Any], args: Sequence[Any], where: str
-) -> tuple[Tensor | None, Graph, list[Tensor], dict[Node, str]] | None:
-    """The graph of a function with the values of its inputs, and the names of these; or the result itself, where it
-    does not depend on them. None where the function closes over what was computed outside.
+) -> tuple[Graph, list[Tensor], dict[Node, str]] | None:
+    """The graph of a function with the values of its inputs, and the names of these. None where the result depends on
+    nothing, or the function closes over what was computed outside.
     """
     start = mark()
     inputs: list[Node] = []
@@ -99,8 +93,19 @@ def _traced(
         raise ArgumentError(f"{where}: the function must return a Tensor first, got {type(found[:1]).__name__}.")
     y = found[0]
     if y.node is None:
-        return y, Graph((), ()), [], known
+        return None
     outside = reached_outside([y.node], set(inputs), start)
     if any(n.op is not LEAF or n.value is None for n in outside):
         return None
-    return None, Graph([*inputs, *outside], [y.node]), [*values, *map(edge, outside)], known
+    return Graph([*inputs, *outside], [y.node]), [*values, *map(edge, outside)], known
+
+
+def objective_of(model: Layer, loss: Any) -> Callable[..., Any]:
+    """The function `objective(params, *batch)`: the loss of a network in training; `loss` as `nn.losses` calls it."""
+    function = loss_of(loss) if isinstance(loss, str) else loss
+
+    def objective(params: Any, *batch: Any) -> Any:
+        out, _ = model.apply({**params, **model.state()}, *batch[:-1], training=True, key=random_key(0))
+        return function(out, batch[-1])
+
+    return objective

@@ -8,7 +8,7 @@ least pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -22,16 +22,14 @@ from ..graph.tensor import LEAF, Tensor
 from ..modes.compile import Compiled
 from ..modes.static.session import Session
 from ..nn import Layer
-from ..nn.losses import loss_of
-from ..ops.random import key as random_key
 from .answer import Place, Why, place_of
 from .contributions import Route, cotangent_of, inner
 from .links import MENDS, Link, break_of, link_of
 from .lost import lost
 from .nonfinite import ones_like, trace_nonfinite
-from .tape import Edge, Tape, argument_names
+from .tape import Edge, Tape, Unrecorded, argument_names
 from .variables import variables
-from .whole import whole_tape
+from .whole import objective_of, whole_tape
 
 #: A gradient is small where a change of the parameter by its own size changes the value by less than this share.
 SMALL = 1e-4
@@ -70,24 +68,22 @@ def why(
         if loss is None or batch is None or y is not None:
             raise ArgumentError("why: with a model give loss= and batch=(inputs, targets), and no y.")
         param = _path(model, param)
-        y, args = _objective(model, loss), (model.parameters(), *batch)
+        y, args = objective_of(model, loss), (model.parameters(), *batch)
     if y is None:
         return _alone(param, names)
     called = _name(param, names).removeprefix("" if model is None else "params.")
     if isinstance(y, Tensor) and y.node is None:
-        return Why(
-            "no graph", "none", called, evidence=(
-                "the value itself was computed without a record: under no_grad(), from detached values, or from "
-                "nothing that requires grad",
-            ), mend="compute it from Tensors with requires_grad=True, outside of no_grad()",
-        )  # fmt: skip
+        return _unrecorded(called)
     if isinstance(param, Tensor) and param.dtype.char not in FLOAT:
         return _alone(param, names)
     with np.errstate(all="ignore"):
-        tape = whole_tape(
-            y, *args, wrt=[param] if isinstance(param, Tensor) else (), cotangent=ones_like, session=session,
-            feed_dict=feed_dict, names=names, where="why",
-        )  # fmt: skip
+        try:
+            tape = whole_tape(
+                y, *args, wrt=[param] if isinstance(param, Tensor) else (), cotangent=ones_like, session=session,
+                feed_dict=feed_dict, names=names, where="why",
+            )  # fmt: skip
+        except Unrecorded:
+            return _unrecorded(called)
         node = _found(tape, param)
         if node is None:
             return _missing(param, called, tape, y, args)
@@ -95,14 +91,13 @@ def why(
         return _judged(tape, node, called)
 
 
-def _objective(model: Layer, loss: Any) -> Callable[..., Any]:
-    function = loss_of(loss) if isinstance(loss, str) else loss
-
-    def objective(params: Any, *batch: Any) -> Any:
-        out, _ = model.apply({**params, **model.state()}, *batch[:-1], training=True, key=random_key(0))
-        return function(out, batch[-1])
-
-    return objective
+def _unrecorded(name: str) -> Why:
+    return Why(
+        "no graph", "none", name, evidence=(
+            "the value itself was computed without a record: under no_grad(), from detached values, or from "
+            "nothing that requires grad",
+        ), mend="compute it from Tensors with requires_grad=True, outside of no_grad()",
+    )  # fmt: skip
 
 
 def _path(model: Layer, param: Any) -> str:

@@ -123,7 +123,7 @@ def _traced(trainer: Trainer, state: State, epoch: int, step: int) -> Any:
         return objective(trainer.model, trainer.goal, params, state.buffers, (*parts, targets, *weights), key)[0]
 
     args = inputs[0] if len(inputs) == 1 else inputs, targets, *weights
-    found = trace(loss, state.params, *args, wrt="params")
+    found = trace(loss, state.params, *args, wrt="params", names={})
     if found is None:
         found = _in_update(trainer, state, grad(loss)(state.params, *args))
     if found is None:
