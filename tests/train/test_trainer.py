@@ -315,7 +315,7 @@ def test_a_loss_that_explodes_leaves_the_model_as_it_was():
         (lambda m: m.fit(X, Y, optimizer=optim.adam), ArgumentError, "made by a call"),
         (lambda m: m.fit(X, Y, optimizer=optim.lbfgs()), ArgumentError, "see backlit.minimize"),
         (lambda m: m.fit(X, Y, callbacks=[train.LossLog]), ArgumentError, "expected objects of classes made from"),
-        (lambda m: m.fit(np.where(X > 2, np.nan, X), Y), train.DivergedError, "inputs itself is the first that is not f"),
+        (lambda m: m.fit(np.where(X > 2, np.nan, X), Y), train.DivergedError, "inputs itself is the first that is not"),
     ],
 )  # fmt: skip
 def test_errors_teach(call, error, text):
