@@ -49,13 +49,19 @@ def test_a_rate_that_is_too_high_and_a_mend_that_helps() -> None:
     assert "learning rate too high" in found._repr_html_()
 
 
-def test_sigmoid_layers_make_the_gradient_vanish_and_the_rest_follows() -> None:
+def test_sigmoid_layers_make_the_gradient_vanish_and_the_rest_follows(tmp_path: Path) -> None:
     found = looked_at(*[nn.Dense(16, "sigmoid") for _ in range(10)], nn.Dense(2), optimizer=optim.sgd(0.1))
     first, *rest = found.verdicts
     assert first.fault == "vanishing gradient"
     assert "by slope of the activation" in first.evidence
     assert all(v.because for v in rest)
     assert found.flow is not None
+    assert found.flow.sentences()[0].split(":")[0] in str(found).replace("\n", " ")
+    for name in ("d.txt", "d.html", "d.png"):
+        found.save(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 100
+    with pytest.raises(bl.ArgumentError, match=r"expected .txt, .html or .png"):
+        found.save(tmp_path / "d.doc")
 
 
 def test_units_that_a_bias_has_killed() -> None:

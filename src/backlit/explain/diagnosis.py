@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from ..base.errors import ArgumentError
 from ..nn import Layer
 from ..optim import Optimizer, adam
+from ..train.files import write_whole
 from .findings import Findings
 from .flow import Flow
 from .measuring import Measured
@@ -47,9 +50,22 @@ class Diagnosis(NamedTuple):
 
     def __str__(self) -> str:
         lines = [self._headline(), "", *_table(self.findings)]
+        for told in self.flow.sentences()[:2] if self.flow is not None else ():
+            lines += ["", *wrap(told, 98)]
         for verdict, outcome in zip(self.verdicts, self.outcomes, strict=True):
             lines += ["", *_told(verdict, outcome)]
         return "\n".join(lines)
+
+    def save(self, path: str | Path) -> None:
+        """Write it as text (.txt) or page (.html), or draw how the gradient flows (.png)."""
+        kind = Path(path).suffix
+        if kind == ".png" and self.flow is not None:
+            self.flow.save(path, "turns" if len(self.flow.turns) > len(self.flow.layers) else "layers")
+        elif kind in (".txt", ".html"):
+            write_whole(path, str(self) + "\n" if kind == ".txt" else self._repr_html_())
+        else:
+            why = "there is no gradient that could be drawn" if kind == ".png" else "expected .txt, .html or .png"
+            raise ArgumentError(f"save: {path}: {why}.")
 
     def _headline(self) -> str:
         roots = [v for v in self.verdicts if not v.because]
@@ -68,7 +84,8 @@ class Diagnosis(NamedTuple):
             for v, o in zip(self.verdicts, self.outcomes, strict=True)
         )
         table = escape("\n".join(_table(self.findings)))
-        return f"<div><p><b>{escape(self._headline())}</b></p><ul>{rows}</ul><pre>{table}</pre></div>"
+        flow = "".join(f"<p>{escape(told)}</p>" for told in (self.flow.sentences()[:2] if self.flow else ()))
+        return f"<div><p><b>{escape(self._headline())}</b></p><ul>{rows}</ul>{flow}<pre>{table}</pre></div>"
 
 
 def diagnose(
@@ -124,8 +141,6 @@ def examined(experiment: Experiment, steps: int = 200, mends: bool = True) -> Di
 
 
 def _told(v: Verdict, outcome: Outcome | None) -> list[str]:
-    from textwrap import wrap
-
     title = f"{v.fault}{f' in {v.layer}' if v.layer else ''}" + (f" (follows from {v.because})" if v.because else "")
     lines = [title.capitalize(), *wrap(f"{v.evidence}.", 96, initial_indent="  ", subsequent_indent="  ")]
     if outcome is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
-import time
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -105,16 +103,12 @@ def test_a_symmetric_graph_is_drawn_symmetrically() -> None:
     assert x[1] + x[2] == pytest.approx(2 * x[0])
 
 
-@pytest.mark.parametrize(("size", "limit"), [(1000, 0.5), (5000, 3.0)])
-def test_large_graphs_are_laid_out_soon(size: int, limit: float) -> None:
-    rng = random.Random(1)
+def test_a_large_graph_is_laid_out_as_small_ones_are() -> None:
+    size, rng = 5000, random.Random(1)
     wires = {Wire(rng.randrange(max(0, i - 20), i), i) for i in range(1, size) for _ in range(rng.choice((1, 1, 2)))}
-    times: list[float] = []
-    for _ in range(3):  # others may be at work
-        start = time.process_time()
-        layered([Item(80, 40)] * size, sorted(wires))
-        times.append(time.process_time() - start)
-    assert min(times) < limit * (5 if sys.gettrace() else 1)  # coverage traces every line
+    found = layered([Item(80, 40)] * size, sorted(wires))
+    assert sorted(i for rank in found.order for i in rank if i < size) == list(range(size))
+    assert all(found.ranks[a] < found.ranks[b] for a, b, *_ in wires)
 
 
 def test_folding_joins_edges_and_keeps_the_graph_free_of_cycles() -> None:
