@@ -46,7 +46,7 @@ class RandomGraph:
         while values[-1].node.serial - first < nodes - 4 * len(unused):
             step = self._drawn(values)
             for s in (step, ("unary", "tanh", len(values), -1)):
-                values.append(_applied(s, values))
+                values.append(applied(s, values))
                 self.steps.append(s)
                 unused = (unused - {s[2], s[3]}) | {len(values) - 1}
                 if np.max(np.abs(values[-1].numpy()), initial=0.0) <= LARGE:
@@ -56,7 +56,7 @@ class RandomGraph:
     def __call__(self, *xs: Any) -> Any:
         values = list(xs)
         for step in self.steps:
-            values.append(_applied(step, values))
+            values.append(applied(step, values))
         total: Any = 0.0
         for i in self.unused:
             total = total + bl.sum(bl.sin(values[i] + 0.1 * i))
@@ -85,7 +85,7 @@ class RandomGraph:
         return options[int(self.rng.integers(0, len(options)))]
 
 
-def _applied(step: Step, values: Sequence[Any]) -> Any:
+def applied(step: Step, values: Sequence[Any]) -> Any:
     kind, name, i, j = step
     x = values[i]
     if kind == "unary":

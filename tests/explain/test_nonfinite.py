@@ -13,6 +13,8 @@ from backlit import nn, static
 from backlit.explain.nonfinite_reasons import TABLE
 from backlit.explain.origin import Origin
 
+from .random_graphs import RandomGraph, applied
+
 INF = np.inf
 
 
@@ -126,6 +128,36 @@ HEALTHY: list[tuple[Callable[..., Any], Any]] = [
 def test_nothing_is_found_where_all_is_finite(i: int) -> None:
     function, x = HEALTHY[i]
     assert bl.trace_nonfinite(function, bl.tensor(x)) is None
+
+
+# --- random graphs ------------------------------------------------------------------------------------
+
+
+class Poisoned(RandomGraph):
+    """A random graph in which the value of one step is replaced by a logarithm of negative numbers."""
+
+    at = 0
+
+    def __call__(self, *xs: Any) -> Any:
+        values = list(xs)
+        for i, step in enumerate(self.steps):
+            values.append(applied(step, values))
+            if i == self.at:
+                values[-1] = bl.log(-1 - bl.square(values[-1]))
+        return sum((bl.sum(bl.sin(values[i] + 0.1 * i)) for i in self.unused), 0.0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_graphs(seed: int) -> None:
+    graph = RandomGraph(seed, 60)
+    args = [bl.tensor(x) for x in graph.inputs]
+    assert bl.trace_nonfinite(graph, *args) is None
+    poisoned = Poisoned(seed, 60)
+    poisoned.at = seed * len(poisoned.steps) // 12
+    origin = found(poisoned, *args)
+    assert (origin.op, origin.key) == ("log", "log of a negative number")
+    assert origin.number == np.prod(origin.shape)
+    assert origin.way[-1].op in ("sum", "add")
 
 
 # --- networks ---------------------------------------------------------------------------------------

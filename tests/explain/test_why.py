@@ -176,7 +176,7 @@ def test_networks() -> None:
     dead = network(nn.Dense(16, "relu"), nn.Dense(1), **{"0.bias": lambda b: b - 30})
     found = asked(dead, "0.weight")
     assert (found.kind, found.where and found.where.layer) == ("dead units", "0")
-    assert "16 of 16 units are 0 on every sample" in told(found)
+    assert "all 16 units are 0 on every sample" in told(found)
     nearly = asked(network(nn.Dense(16, "relu"), nn.Dense(1), **{"0.bias": lambda b: b - 1.4}), "0.weight")
     assert (nearly.kind, nearly.size) == ("dead units", "fine")
     assert any(0.9 < k.closed < 1 for k in nearly.links)

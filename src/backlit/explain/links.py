@@ -144,8 +144,10 @@ def _units(slopes: Any) -> str:
     """How many units are dead, where entries are samples by units."""
     if slopes.ndim < 2 or slopes.shape[0] < 2:
         return ""
-    per_sample = (np.abs(slopes) < 1e-3).all(axis=tuple(range(1, slopes.ndim))).mean()
     dead = (np.abs(slopes) < 1e-3).all(axis=tuple(range(slopes.ndim - 1)))
+    if dead.all():
+        return f"; all {dead.size} units are 0 on every sample"
+    per_sample = (np.abs(slopes) < 1e-3).all(axis=tuple(range(1, slopes.ndim))).mean()
     said = f"; {int(dead.sum())} of {dead.size} units are 0 on every sample"
     return said + (f", and on {_share(float(per_sample))} of samples all are" if per_sample else "")
 

@@ -130,6 +130,7 @@ class _Search:
         self.tape, self.targets = tape, targets
         self.names = {n: tape.name(n) for n in tape.nodes}
         self.via: dict[Any, Any] = {}  # from each node to the next on the way to the end
+        self.ends: dict[Any, str] = {}  # the gradients that are not finite, and by which leaf they are
 
     def origin(self) -> Origin | None:
         """Of the output, or else of the gradients."""
@@ -143,7 +144,8 @@ class _Search:
         names = [tape.name(n) for n in bad]
         shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         end = f"The gradient of {shown} is not finite, though {self._called(tape.output)} is"
-        return self._from([found[n].node for n in bad], end)
+        self.ends = {found[n].node: tape.name(n) for n in bad}
+        return self._from(list(self.ends), end)
 
     def _called(self, node: Node) -> str:
         value = np.asarray(node.value)
@@ -242,7 +244,7 @@ class _Search:
             line=tape.line(own) if own.op is not LEAF else "", layer=tape.layer(own), turn=tape.turn(own),
             shape=tuple(out.shape), dtype=out.dtype.name, what=described(out),
             entries=tuple(tuple(int(i) for i in e) for e in bad[:SHOWN]), number=len(bad), inputs=inputs,
-            way=tuple(self._step(n) for n in way if n.op is not PICK), end=end, key=reason.key, reason=why,
+            way=(*(self._step(n) for n in way if n.op is not PICK), *self._end(way[-1])), end=end, key=reason.key, reason=why,
             mend=mend or reason.mend,
         )  # fmt: skip
 
@@ -255,6 +257,9 @@ class _Search:
             return Step(self._name(node), "", "")
         name = node.op.name if own is node else f"{node.op.name} of {own.op.name}'"
         return Step(name, self.tape.line(own), self.tape.layer(own))
+
+    def _end(self, node: Any) -> list[Step]:
+        return [Step(f"gradient of {self.ends[node]}", "", "")] if node in self.ends else []
 
     def _input(self, x: Any, out: Any, elementwise: bool) -> Input:
         value = _bad_part(_value(x))

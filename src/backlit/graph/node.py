@@ -114,6 +114,8 @@ def line_of(place: Place | None) -> str:
     if place is None:
         return ""
     code, instruction = place
+    if code.co_filename.startswith("<frozen"):  # Python's own, which runs a module as a program
+        return ""
     lines = [line for start, end, line in code.co_lines() if start <= instruction < end and line]
     line = lines[0] if lines else code.co_firstlineno
     folder, file = os.path.split(code.co_filename)
