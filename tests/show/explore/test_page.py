@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import nn
+from backlit import data, nn, optim, train
 from backlit.show.explore.page import Page, explore
 
 
@@ -155,3 +155,32 @@ def test_layers_fold_and_values_are_those_of_python(opened: Any) -> None:
     assert tab.locator(".cluster").count() == 1
     tab.locator(".cluster text").click()
     assert tab.locator(".cluster").count() == 0
+
+
+def test_verdicts_lead_to_their_layers(opened: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(32, 6)).astype("f4"), rng.integers(0, 3, 32)
+    model = nn.Sequential(nn.Dense(8, "relu"), nn.Dense(3))
+    model(x)
+    model[0].bias = bl.full((8,), -30.0)  # units that never wake
+    found = bl.diagnose(model, "cross_entropy", (x, labels), steps=10, mends=False)
+    page = opened(explore(bl.softmax_cross_entropy(model(x), labels), model=model, diagnosis=found))
+    dead = page.tab.locator("button.verdict", has_text="Dead units")
+    assert "0" in dead.text_content()
+    dead.click()
+    assert page.text("#panel h2").startswith("0: Dense")
+    page.tab.click("#language")
+    page.tab.keyboard.press("Escape")
+    assert page.tab.locator("button.verdict", has_text="死亡单元").count() == 1
+
+
+def test_a_run_shows_its_history(opened: Any, tmp_path: Path) -> None:
+    x = np.linspace(-1, 1, 64, dtype="f4")[:, None]
+    model = nn.Sequential(nn.Dense(8, "tanh"), nn.Dense(1))
+    calls = [bl.watch(tmp_path, share=0.9), train.CSVLog(tmp_path / "log.csv")]
+    train.Trainer(model, optim.adam(0.01), callbacks=calls).fit(data.Loader((x, x**2), 16, key=0), epochs=30)
+    page = opened(explore(bl.mse(model(x), x**2), model=model, run=tmp_path))
+    assert page.text("#panel").count("loss") >= 1
+    page.tab.evaluate("app.goTo(app.model.data.nodes.find(n => n.path === '0.weight').id)")
+    assert "Over the training" in page.text("#panel")
+    assert page.tab.locator("#panel .plot").count() >= 4

@@ -26,6 +26,8 @@ from .program import Program
 MOST_SHARED, MOST_NODES = 24, 2000
 #: So many edges have their rules written out, each up to so many letters.
 MOST_RULES, LONGEST_RULE = 2000, 60
+#: Graphs of more nodes begin in the order of computation: nobody sees lines cross from so far.
+MOST_ORDERED = 1500
 #: Letters of a line of code.
 LONGEST_CODE = 200
 #: With more nodes to see at first, layers are folded.
@@ -60,11 +62,9 @@ class Facts:
 
     def data(self) -> dict[str, Any]:
         """All of it."""
-        places = layout(self.scene)
-        order = {i: round(box.x + box.width / 2, 1) for i, box in places.boxes.items()}
         edges, shared = self._edges(), self._shares()
         return {
-            "nodes": [self._of_node(n, order) for n in self.scene.nodes],
+            "nodes": [self._of_node(n, self._order) for n in self.scene.nodes],
             "edges": [self._of_edge(*e) for e in edges],
             "groups": [
                 g._asdict() | {"parent": self._within(g.parent)}
@@ -101,6 +101,13 @@ class Facts:
         while key in self._whole:
             key = self.scene.groups[key].parent
         return key
+
+    @cached_property
+    def _order(self) -> dict[str, float]:
+        """Where each node stands from left to right in a drawing, for the page to begin with."""
+        if len(self.scene.nodes) > MOST_ORDERED:
+            return {n.id: i for i, n in enumerate(self.scene.nodes)}
+        return {i: round(box.x + box.width / 2, 1) for i, box in layout(self.scene).boxes.items()}
 
     # --- nodes and edges -------------------------------------------------------------------------
 

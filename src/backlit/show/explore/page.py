@@ -10,10 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...explain.record import record_of
 from ...explain.tape import Tape, tape_of
+from ...explain.variables import variables
 from ...modes.static.session import Session
+from ...train.run_folder import RunFolder
 from .assets import COMPUTING, SHOWING, asset
 from .facts import Facts
+from .history import history_of
+from .verdicts import verdicts_of
 
 
 class Page:
@@ -65,7 +70,7 @@ class Page:
 def explore(
     y: Any, *args: Any, wrt: Any = (), session: Session | None = None,
     feed_dict: Mapping[Any, Any] | None = None, names: Mapping[str, Any] | None = None, model: Any = None,
-    diagnosis: Any = None, run: Any = None, title: str | None = None, path: str | Path | None = None,
+    diagnosis: Any = None, run: str | Path | None = None, title: str | None = None, path: str | Path | None = None,
 ) -> Page:  # fmt: skip
     """A page in which a value and its gradients can be watched and changed.
 
@@ -78,10 +83,10 @@ def explore(
         y: what is explained: a Tensor, a tensor of a static graph (with `session` and `feed_dict`), or a function of
             `args`, compiled or not.
         wrt: Tensors of a static graph that are to be in the page.
-        names: names for Tensors, such as `locals()`.
+        names: names of Tensors and arrays, besides the variables of the function that calls this.
         model: the network, for the names of its parameters.
         diagnosis: what `bl.diagnose` returned: its verdicts are listed and lead to their layers.
-        run: the folder of a training, for the history of each layer and parameter.
+        run: the folder of a training, for its verdicts and the history of its loss, layers and parameters.
         title: of the page.
         path: where to save it.
 
@@ -94,15 +99,25 @@ def explore(
     >>> page.html.startswith("<!doctype html>")
     True
     """
-    known = dict(names or {})
+    known = (variables() if session is None else {}) | dict(names or {})
     if model is not None:
         known |= model.parameters()
     tape = y if isinstance(y, Tape) else tape_of(
         y, *args, wrt=list(wrt) if isinstance(wrt, (list, tuple)) else [wrt], feed_dict=feed_dict, session=session,
         names=known, where="explore",
     )  # fmt: skip
+    if not isinstance(y, Tape):
+        tape.names |= tape.parameters
     facts = Facts(tape)
-    page = Page(facts.data(), facts.payload.script(), title or tape.name(tape.output))
+    data = facts.data()
+    record = record_of(run) if run is not None else None
+    if diagnosis is not None:
+        data["verdicts"] = verdicts_of(diagnosis.verdicts, diagnosis.outcomes, facts.places)
+    elif record is not None:
+        data["verdicts"] = verdicts_of(record.verdicts, [None] * len(record.verdicts), facts.places)
+    if run is not None:
+        data["history"] = history_of(RunFolder(run).history(), record)
+    page = Page(data, facts.payload.script(), title or tape.name(tape.output))
     if path is not None:
         page.save(path)
     return page

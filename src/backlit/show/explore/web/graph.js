@@ -36,7 +36,7 @@ class Stage extends View {
     const { boxes, down } = this.place;
     for (const [target, edges] of ending) {
       const box = boxes.get(target), room = down ? box.width : box.height;
-      const from = (e) => (e.through.length ? (e.through[e.through.length - 1].around?.[3] ?? e.through[e.through.length - 1]) : centre(boxes.get(e.source)))[down ? 0 : 1];
+      const from = (e) => (e.through.length ? (e.through[e.through.length - 1].around?.[4] ?? e.through[e.through.length - 1]) : centre(boxes.get(e.source)))[down ? 0 : 1];
       edges.sort((a, b) => from(a) - from(b));
       const step = Math.min(15, (0.7 * room) / edges.length);
       edges.forEach((e, i) => this.route(e, (i - (edges.length - 1) / 2) * step));

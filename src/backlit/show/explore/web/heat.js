@@ -26,7 +26,10 @@ function themeColours() {
 // An array as rows and columns: the last two axes, those before them side by side.
 function tiled(array) {
   const shape = array.shape.filter((n, i, all) => n > 1 || i >= all.length - 2);
-  if (shape.length < 2) return { rows: 1, columns: array.data.length, at: (_, c) => c };
+  if (shape.length < 2) {
+    const n = array.data.length, columns = n <= 16 ? n : Math.ceil(Math.sqrt(3 * n));
+    return { rows: Math.ceil(n / columns), columns, at: (r, c) => (r * columns + c < n ? r * columns + c : -1) };
+  }
   const [h, w] = shape.slice(-2), count = array.data.length / (h * w);
   if (count === 1) return { rows: h, columns: w, at: (r, c) => r * w + c };
   const wide = Math.ceil(Math.sqrt((count * h) / w) * 1.3), gap = h > 2 ? 1 : 0;

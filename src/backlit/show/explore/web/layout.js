@@ -177,8 +177,8 @@ function broken(rows, nodes, across, depth, room) {
   };
   const fit = (c) => Math.min(1.1, room[0] / c.along, room[1] / Math.max(1, c.total));
   let best = cut(Infinity);
-  if (!room || rows.length < 6) return best;
-  for (let k = 2; k <= Math.min(40, rows.length / 3); k++) {
+  if (!room || rows.length < 3) return best;
+  for (let k = 2; k <= Math.min(40, rows.length); k++) {
     const c = cut(whole / k + 40);
     if (fit(c) > 1.25 * fit(best) || (best.shift.length > 1 && fit(c) > 1.05 * fit(best))) best = c;
   }
@@ -192,7 +192,7 @@ function bendsOf(wire, place, { nodes, lines, middle, side, boxes, along, gutter
     if (k && lines[nodes[i].rank] !== lines[nodes[stops[k - 1]].rank]) {
       const before = stops[k - 1], y = gutter(lines[nodes[before].rank]), half = (j) => (nodes[j].real >= 0 ? boxes[nodes[j].real].along / 2 : 0);
       const right = Math.min(along + 18, middle(before) + half(before) + 22), left = middle(i) - half(i) - 24;
-      bends.push({ around: [[right, side(before)], [right, y], [left, y], [left, side(i)]] });
+      bends.push({ around: [[right, side(before)], [right, y], [left, y], [left, side(i)], [left + 14, side(i)]] });
     }
     if (k && k < stops.length - 1) bends.push([middle(i), side(i)]);
   });

@@ -26,9 +26,9 @@ class Model {
     return found;
   }
 
-  // The node itself, or the outermost folded group that it is in.
+  // A node (or group) itself, or the outermost folded group that it is in.
   shownAs(id) {
-    const folded = this.around(this.nodes.get(id).group).filter((key) => this.collapsed.has(key));
+    const folded = this.around(this.groups.has(id) ? id : this.nodes.get(id).group).filter((key) => this.collapsed.has(key));
     return folded.length ? folded[folded.length - 1] : id;
   }
 

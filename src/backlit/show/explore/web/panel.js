@@ -54,10 +54,13 @@ class Panel {
       this.add(make("p", { class: "note" }, say("inputsHint")));
       for (const n of leaves.slice(0, 60)) this.add(this.leafRow(n));
     }
-    if (data.history) {
+    if (data.history?.epochs.steps.length > 1) {
       this.heading("history");
-      const plot = curve(data.history.steps, data.history.loss, "var(--forward)", say("course loss"));
-      if (plot) this.add(plot);
+      const { steps, loss, validation_loss } = data.history.epochs;
+      for (const [values, key, colour] of [[loss, "course loss", "var(--forward)"], [validation_loss, "course validation", "var(--slope)"]]) {
+        const plot = values && curve(steps, values, colour, say(key));
+        if (plot) this.add(plot);
+      }
     }
     if (model.collapsed.size) this.add(make("p", { class: "note" }, say("nodesLeft", { n: model.data.nodes.length })));
     this.heading("keys");
@@ -312,7 +315,7 @@ class Panel {
   // What a run kept of a layer or parameter.
   history(path) {
     const { history } = this.app.model.data, record = history?.of[path], spread = history?.spreads[path];
-    if (!path || !record) return;
+    if (!path || !record || history.steps.length < 2) return;
     this.heading("history");
     const colours = { cotangent: "var(--backward)", gradient: "var(--backward)", dead: "var(--amber)", saturated: "var(--amber)", slope: "var(--slope)" };
     for (const [key, values] of Object.entries(record)) {

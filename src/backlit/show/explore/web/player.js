@@ -110,7 +110,8 @@ class Player {
   tell() {
     if (!this.steps) return;
     const step = this.steps[this.now], { button } = this;
-    document.getElementById("caption").innerHTML = captionOf(step, this.app.model, this.app.stage.place, this);
+    const caption = captionOf(step, this.app.model, this.app.stage.place, this);
+    if (caption !== this.caption) document.getElementById("caption").innerHTML = this.caption = caption;
     button.time.value = this.now;
     button.time.setAttribute("aria-valuetext", say("steps", { i: this.now, n: this.steps.length - 1 }));
     button.count.textContent = `${this.now} / ${this.steps.length - 1}`;

@@ -118,7 +118,7 @@ function curve(steps, values, colour, label) {
   const positive = known.every(([, v]) => v > 0), wide = positive && Math.max(...known.map((k) => k[1])) > 30 * Math.min(...known.map((k) => k[1]));
   const ys = known.map(([, v]) => (wide ? Math.log10(v) : v)), [low, high] = [Math.min(...ys), Math.max(...ys)], first = known[0][0], last = known[known.length - 1][0];
   const plot = svg("svg", { class: "plot", viewBox: "0 0 320 84", role: "img", "aria-label": label, style: `--colour:${colour}` });
-  const points = known.map(([s], i) => `${(320 * (s - first)) / (last - first || 1)} ${70 - (60 * (ys[i] - low)) / (high - low || 1)}`);
+  const points = known.map(([s], i) => `${(320 * (s - first)) / (last - first || 1)} ${high > low ? 70 - (60 * (ys[i] - low)) / (high - low) : 42}`);
   svg("path", { d: `M${points.join("L")}` }, plot);
   const real = (y) => digits(wide ? 10 ** y : y, 3);
   svg("text", { class: "axis", x: 0, y: 9 }, plot, `${label}: ${real(low)} … ${real(high)}`);
