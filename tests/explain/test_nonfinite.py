@@ -59,6 +59,8 @@ PLANTED: list[tuple[str, Callable[..., Any], tuple[Any, ...], str]] = [
     ("0 * inf", lambda x: (x * bl.where(MASK, x, -INF)).sum(), (np.array([[1.0, 0], [1, 1]]),), "multiply"),
     ("parameters have grown", lambda w: ((w * 1e15) ** 2).sum(), (t(1e8, 1),), "pow"),
     ("inputs are huge", lambda w, x: ((w * x) ** 2).sum(), (t(1, 1), t(1e25, 1)), "pow"),
+    ("the state of a loop has grown", lambda w: bl.scan(lambda c, x: (c * w, c), 1.0, np.zeros(20))[0], (1e3,),
+     "multiply"),
     ("overflow in exp of a softmax by hand", lambda x: (bl.exp(x) / bl.exp(x).sum())[0], (t(90, 1),), "exp"),
     ("overflow in exp", lambda x: bl.log(1 + bl.exp(x)).sum(), (t(90, 1),), "exp"),
     ("overflow in a product of matrices", lambda x: (A @ (x * 1e20)).sum(), (np.ones((2, 2), "f"),), "matmul"),
@@ -213,6 +215,28 @@ def test_networks(name: str, compiled: bool) -> None:
     origin = found(f, params, x, y)
     assert origin.name == "x"
     assert {e[0] for e in origin.entries} == {3}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_backward_pass_of_networks(name: str) -> None:
+    make, shape, last = NETWORKS[name]
+    x = np.random.default_rng(0).normal(size=shape).astype("f")
+    model = make().build(x, key=0)
+    model.load_values({f"{last}.weight": np.zeros(model.parameters()[f"{last}.weight"].shape, "f")})
+    origin = found(model=model, loss=lambda out, y: bl.mean(bl.sqrt(bl.abs(out))), batch=(x, x))
+    assert (origin.direction, origin.of, origin.key) == ("backward", "sqrt", "sqrt'(0)")
+    assert origin.way[-1].op.startswith("gradient of params.")
+    origin = found(model=model, loss=lambda out, y: bl.sqrt(bl.sum(out * out)), batch=(x, x))
+    assert origin.key == "norm'(0)"
+
+
+def test_the_state_of_a_recurrent_network() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 60, 4)).astype("f")
+    model = nn.Sequential(nn.RNN(6, activation="relu"), lambda h: h[:, -1], nn.Dense(3)).build(x, key=0)
+    model.load_values({"0.forwards.0.recurrent": model.parameters()["0.forwards.0.recurrent"].numpy() * 10})
+    origin = found(model=model, loss="cross_entropy", batch=(x, np.arange(5) % 3))
+    assert (origin.key, origin.layer) == ("the state of a loop has grown", "0.forwards.0")
+    assert "turn" in origin.turn
 
 
 def test_the_turn_of_a_loop() -> None:

@@ -23,7 +23,7 @@ from ..modes.compile import Compiled
 from ..modes.static.session import Session
 from ..modes.static.variables import VARIABLE
 from ..nn import Layer
-from .nonfinite_reasons import Case, Largest, Reason, reason_for
+from .nonfinite_reasons import ROWS, Case, Largest, Reason, reason_for
 from .origin import Input, Origin, Step, described
 from .tape import Tape, argument_names
 from .variables import variables
@@ -204,11 +204,13 @@ class _Search:
         case = Case(
             node.op.name, values, out, forward.op.name if forward else "",
             [_value(x) for x in own.inputs or ()], untaken, self._makers(own), self._users(own), largest,
+            tape.turn(own),
         )  # fmt: skip
         reason, why = reason_for(case)
+        entrywise = node.op.family == "elementwise" or node.op.name in ROWS
         return self._told(
             node, own, out, "backward" if forward else "forward", end, reason, why,
-            tuple(self._input(x, out, node.op.family == "elementwise") for x in inputs if hasattr(x, "shape")),
+            tuple(self._input(x, out, entrywise) for x in inputs if hasattr(x, "shape")),
         )  # fmt: skip
 
     def _handed_in(self, value: Any, user: Node | None, end: str) -> Origin:
@@ -244,8 +246,8 @@ class _Search:
             line=tape.line(own) if own.op is not LEAF else "", layer=tape.layer(own), turn=tape.turn(own),
             shape=tuple(out.shape), dtype=out.dtype.name, what=described(out),
             entries=tuple(tuple(int(i) for i in e) for e in bad[:SHOWN]), number=len(bad), inputs=inputs,
-            way=(*(self._step(n) for n in way if n.op is not PICK), *self._end(way[-1])), end=end, key=reason.key, reason=why,
-            mend=mend or reason.mend,
+            way=(*(self._step(n) for n in way if n.op is not PICK), *self._end(way[-1])), end=end, key=reason.key,
+            reason=why, mend=mend or reason.mend,
         )  # fmt: skip
 
     def _name(self, node: Node) -> str:
@@ -261,12 +263,12 @@ class _Search:
     def _end(self, node: Any) -> list[Step]:
         return [Step(f"gradient of {self.ends[node]}", "", "")] if node in self.ends else []
 
-    def _input(self, x: Any, out: Any, elementwise: bool) -> Input:
+    def _input(self, x: Any, out: Any, entrywise: bool) -> Input:
         value = _bad_part(_value(x))
         fine = np.isfinite(value)
         known = value[fine].real if value.dtype.kind in "fciu" else np.zeros(0)
         at: tuple[float, ...] = ()
-        if (elementwise or value.shape == out.shape) and value.dtype.kind in "fiu":
+        if entrywise and value.dtype.kind in "fiu":
             at = tuple(float(v) for v in np.broadcast_to(value, out.shape)[~np.isfinite(out)][:SHOWN])
         name, made = "", ""
         if isinstance(x, Node):

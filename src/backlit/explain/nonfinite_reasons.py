@@ -36,6 +36,7 @@ class Case(NamedTuple):
         makers: the names of the ops that made the inputs, up to some steps back.
         users: the names of the ops that the result goes into, up to some steps on.
         largest: the leaf with the largest numbers.
+        turn: which turn of which loop it is of; empty outside of one.
     """
 
     op: str
@@ -47,6 +48,7 @@ class Case(NamedTuple):
     makers: set[str]
     users: set[str]
     largest: Largest
+    turn: str = ""
 
     def at(self, i: int) -> Any:
         """The entries of input number i where the result is not finite; all where the shapes do not tell."""
@@ -231,6 +233,13 @@ TABLE: tuple[Reason, ...] = (
     Reason(
         "inputs are huge", GROWING, False, _grown, "overflow: the numbers in {leaf} are as large as {size:.3g}",
         "standardise the inputs: model = nn.Sequential(nn.Standardize.of(x), ...)",
+    ),
+    Reason(
+        "the state of a loop has grown", (*SUMS, *PRODUCTS, *TIMES, "square", "pow"), False,
+        lambda c: _finite(c) and c.turn,
+        "the state grows from turn to turn of the loop, until it is too large for {dtype}",
+        "bound it (tanh in place of relu, clip, nn.LayerNorm), take nn.LSTM or nn.GRU, or start from smaller or "
+        "orthogonal recurrent weights",
     ),
     Reason(
         "overflow in exp of a softmax by hand", ("exp",), False, lambda c: _finite(c) and "divide" in c.users,
