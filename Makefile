@@ -9,6 +9,7 @@
 #   make test-peers   cross-checks against PyTorch and JAX, in an environment of their own
 #   make bench        speed beside NumPy, PyTorch, JAX, TensorFlow, ...: table, docs/benchmarks.md, build/bench.json;
 #                     ARGS="--quick" or "--only W4,W6" for a part (python -m bench --help)
+#   make faults       planted faults and healthy networks: are verdicts right, and do mends restore learning?
 #   make docs         the documentation, its examples executed
 #   make gallery      every example, with its pictures
 #   make stubs        the type stubs of the generated functions, after a change of their signatures
@@ -56,6 +57,9 @@ ARGS ?= --docs docs
 
 bench: $(PEERS)/.bench
 	$(PEERS)/bin/python -m bench --out build/bench.json $(ARGS)
+
+faults: $(ENV)/.train
+	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m bench.faults --out build/faults.json
 
 docs: $(ENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site/html

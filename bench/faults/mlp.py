@@ -340,7 +340,7 @@ CASES = [
             batch_size=20,
             validation=noisy_moons(400, 1),
         ),
-        before=400,
+        before=1000,
     ),
     Planted(
         "bytes divided as integers",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..base.errors import BacklitError
-from .changes import plain, rate_times
+from .changes import plain, rate_of, rate_times
 from .running import Run, Runner, best_rate, classes
 from .verdict import Experiment, Mend, Verdict
 
@@ -15,6 +15,8 @@ from .verdict import Experiment, Mend, Verdict
 LESS = 0.1
 #: or adds this much to the share that is right (or explained).
 MORE = 0.05
+#: A mend that leaves no more than this share of the loss is good enough: those after it are not tried.
+ENOUGH = 0.1
 #: What changes the size of signals and gradients may want another learning rate: it is looked for, after
 RATE_TOO = frozenset(
     {
@@ -53,6 +55,7 @@ class _Tried(NamedTuple):
     run: Run
     same: bool  # is the loss measured as before?
     helped: bool
+    rates: tuple[float | None, float | None]  # of learning: before, and with the mend
 
 
 def tried(
@@ -81,7 +84,13 @@ def tried(
             failed.append(f"not tried: {mend.what} ({str(problem).splitlines()[0]})")
             continue
         same = changed.loss is experiment.loss and changed.data[-1] is experiment.data[-1]
-        found.append(_Tried(mend, runner, run, same, _helps(before, run, same, by)))
+        rates = (
+            rate_of(experiment.optimizer, experiment.model.parameters()),
+            rate_of(changed.optimizer, runner.model.parameters()),
+        )
+        found.append(_Tried(mend, runner, run, same, _helps(before, run, same, by), rates))
+        if found[-1].helped and _left(run, by) < ENOUGH * min(_left(before, by), run.start):
+            break
     if not found:
         sentence = failed[0] if failed else "not tried: nothing that can be changed on a copy of this model mends it"
         return Outcome(None, _figures(before), {}, False, sentence, tuple(failed[1:]))
@@ -111,9 +120,10 @@ def _with_its_rate(found: _Tried, before: Run, steps: int, by: str) -> _Tried:
         changed = found.mend.apply(experiment)
         return changed._replace(optimizer=rate_times(changed.optimizer, factor))
 
-    word = f"{'raise' if factor > 1 else 'lower'} the learning rate {max(factor, 1 / factor):.3g} times"
-    mend = Mend(f"{found.mend.what}; {word}", apply)
-    return _Tried(mend, found.runner, run, found.same, _helps(before, run, found.same, by))
+    mend = Mend(f"{found.mend.what}; {'raise' if factor > 1 else 'lower'} the learning rate", apply)
+    old, new = found.rates
+    rates = old, None if new is None else new * factor
+    return _Tried(mend, found.runner, run, found.same, _helps(before, run, found.same, by), rates)
 
 
 def _stops(experiment: Experiment, steps: int) -> list[int]:
@@ -173,7 +183,9 @@ def _sentence(t: _Tried, before: Run, steps: int, by: str) -> str:
         )
     if not t.run.finite:
         return told + f"training breaks at step {_broken(t.run)} ({_course(before)} before)"
-    told += f"in {steps} steps the loss goes {_course(t.run)} (before: {_course(before)}"
+    old, new = t.rates
+    rate = f", at a learning rate of {new:.3g} in the place of {old:.3g}," if old and new and old != new else ""
+    told += f"in {steps} steps{rate} the loss goes {_course(t.run)} (before: {_course(before)}"
     if (not t.same or by == "class collapse") and np.isfinite(t.run.quality):
         what = "share that is right" if classes(plain(t.runner.experiment.data[-1])) else "R²"
         other = "" if t.same else ", by the other loss"

@@ -114,7 +114,7 @@ def single_output(e: Experiment) -> Mend | None:
     loss = "binary_cross_entropy" if whole or set(np.unique(y)) <= {0, 1} else "mse"
 
     def apply(e: Experiment) -> Experiment:
-        shaped = lambda y: plain(y).reshape(len(y), 1).astype(np.int64 if whole else plain(y).dtype)
+        shaped = lambda y: plain(y).reshape(len(y), 1).astype(np.int64 if whole or loss != "mse" else plain(y).dtype)
         return with_targets(e, shaped)._replace(model=with_last_activation(e.model, None), loss=loss)
 
     return Mend(f'leave softmax out (over one output it is always 1), and take loss="{loss}" on the score', apply)

@@ -40,9 +40,8 @@ def faster(e: Experiment, factor: float = 10.0) -> Mend:
 
 
 def _other_rate(e: Experiment, factor: float) -> Mend:
-    rate = rate_of(e.optimizer, e.model.parameters())
     word = "lower" if factor < 1 else "raise"
-    told = f"{max(factor, 1 / factor):g} times" if rate is None else f"from {rate:.3g} to {rate * factor:.3g}"
+    told = f"{max(factor, 1 / factor):g} times"
     return Mend(f"{word} the learning rate {told}", lambda e: e._replace(optimizer=rate_times(e.optimizer, factor)))
 
 
@@ -53,7 +52,7 @@ def tested_rate(e: Experiment) -> Mend:
         factor, _ = best_rate(Runner(e))
         return e._replace(optimizer=rate_times(e.optimizer, factor))
 
-    return Mend("take the learning rate that short trainings with many find: train.find_learning_rate", apply)
+    return Mend("take the learning rate that a range test finds (train.find_learning_rate)", apply)
 
 
 def adam_instead(e: Experiment) -> Mend:
