@@ -315,15 +315,18 @@ class Stage extends View {
 
   click(event) {
     const g = event.target.closest?.("[data-id], [data-group]");
-    if (g) return this.press(g);
+    if (g) return this.press(g, event.target.matches(".open"));
     const [x, y] = [event.offsetX, event.offsetY].map((v, i) => (v - [this.at.x, this.at.y][i]) / this.at.scale);
     const hit = this.far.hidden ? null : [...this.place.items.keys()].find((id) => meets(this.place.boxes.get(id), { x, y, width: 0, height: 0 }));
     this.app.choose(hit ?? null);
     if (hit) this.centreOn(hit);
   }
 
-  press(g) {
-    if (g.dataset.group) return this.fold(g.dataset.group, true);
-    this.app.choose(g.dataset.id);
+  // A click or Enter: an open group folds, a folded one that is chosen already opens, anything else is chosen.
+  press(g, open = false) {
+    const { group, id } = g.dataset;
+    if (group) return this.fold(group, true);
+    if (this.place.items.get(id).folded && (open || this.app.chosen === id)) return this.fold(id, false);
+    this.app.choose(id);
   }
 }

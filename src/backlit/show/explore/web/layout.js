@@ -70,7 +70,7 @@ function layout(model, sizeOf, down, [width, height]) {
       const [w, h] = sizeOf(items.get(id));
       return down ? { along: h, across: w } : { along: w, across: h };
     });
-    const solved = layered(ids, boxesHere, [...within.get(key).values()], orderOf, key === broad ? (down ? [height, width] : [width, height]) : null);
+    const solved = layered(ids, boxesHere, [...within.get(key).values()], orderOf, key === broad ? (down ? [height, width] : [width, height]) : [Math.max(700, down ? height : width), Infinity]);
     inner.set(key, solved);
     if (!key) return solved;
     const title = 7 * model.groups.get(key).title.length + 40;
@@ -104,9 +104,18 @@ function layout(model, sizeOf, down, [width, height]) {
       e.through.push(...bends);
       if (target[0] === ">") e.through.push(places.get(target));
     }
+    e.through = e.through.map((stop, i, all) => (stop.around ? { around: between(all[i - 1], stop.around, all[i + 1], down ? 0 : 1) } : stop));
   }
   const [w, h] = point(whole.along, whole.across);
   return { items, edges, boxes, open, width: w, height: h, down };
+}
+
+// The way around the end of a line, from the place before it and to the place after it, where these are on borders.
+function between(before, points, after, axis) {
+  const found = points.map((p) => [...p]);
+  if (before && !before.around) found[0][axis] = before[axis];
+  if (after && !after.around) found[3][axis] = found[4][axis] = after[axis];
+  return found;
 }
 
 // Places for boxes {along, across} connected by wires {source, target}; of each wire the bends between its ends.
@@ -145,7 +154,7 @@ function layered(ids, boxes, wires, orderOf, room) {
   const depth = filledRows.map((row) => Math.max(0, ...row.map((i) => (nodes[i].real >= 0 ? boxes[nodes[i].real].along : 0))));
   const { lines, starts, shift, along, total } = broken(filledRows, nodes, across, depth, room);
   const middle = (i) => starts[nodes[i].rank] + depth[nodes[i].rank] / 2, side = (i) => across[i] + shift[lines[nodes[i].rank]];
-  for (const w of wires) w.bends = bendsOf(w, place, { nodes, lines, middle, side, boxes, along, gutter: (line) => shift.gutters[line] });
+  for (const w of wires) w.bends = bendsOf(w, place, { nodes, lines, middle, side, depth, along, gutter: (line) => shift.gutters[line] });
   return { ids, boxes, wires, at: ids.map((_, i) => [middle(i), side(i)]), across: total, along };
 }
 
@@ -177,7 +186,7 @@ function broken(rows, nodes, across, depth, room) {
   };
   const fit = (c) => Math.min(1.1, room[0] / c.along, room[1] / Math.max(1, c.total));
   let best = cut(Infinity);
-  if (!room || rows.length < 3) return best;
+  if (rows.length < 3) return best;
   for (let k = 2; k <= Math.min(40, rows.length); k++) {
     const c = cut(whole / k + 40);
     if (fit(c) > 1.25 * fit(best) || (best.shift.length > 1 && fit(c) > 1.05 * fit(best))) best = c;
@@ -186,11 +195,11 @@ function broken(rows, nodes, across, depth, room) {
 }
 
 // Where a wire bends: at the places kept free for it, and around the end of a line.
-function bendsOf(wire, place, { nodes, lines, middle, side, boxes, along, gutter }) {
+function bendsOf(wire, place, { nodes, lines, middle, side, depth, along, gutter }) {
   const stops = [place.get(wire.source), ...wire.chain, place.get(wire.target)], bends = [];
   stops.forEach((i, k) => {
     if (k && lines[nodes[i].rank] !== lines[nodes[stops[k - 1]].rank]) {
-      const before = stops[k - 1], y = gutter(lines[nodes[before].rank]), half = (j) => (nodes[j].real >= 0 ? boxes[nodes[j].real].along / 2 : 0);
+      const before = stops[k - 1], y = gutter(lines[nodes[before].rank]), half = (j) => depth[nodes[j].rank] / 2;
       const right = Math.min(along + 18, middle(before) + half(before) + 22), left = middle(i) - half(i) - 24;
       bends.push({ around: [[right, side(before)], [right, y], [left, y], [left, side(i)], [left + 14, side(i)]] });
     }
