@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import data, nn, optim, train
+from backlit import data, nn, optim, static, train
+from backlit.explain.tape import tape_of
 from backlit.show.explore.page import Page, explore
 
 
@@ -184,3 +185,42 @@ def test_a_run_shows_its_history(opened: Any, tmp_path: Path) -> None:
     page.tab.evaluate("app.goTo(app.model.data.nodes.find(n => n.path === '0.weight').id)")
     assert "Over the training" in page.text("#panel")
     assert page.tab.locator("#panel .plot").count() >= 4
+
+
+def test_what_does_not_follow_says_so(opened: Any) -> None:
+    page = opened(explore(lambda x: bl.sum(bl.linalg.inv(x) ** 2), np.array([[2.0, 0.5], [0.1, 3.0]])))
+    tab = page.tab
+    tab.click("[data-id=n1]")
+    assert "there is no kernel for inv here" in page.text("#panel .warning")
+    tab.keyboard.press("Escape")
+    tab.evaluate("app.change(app.model.nodes.get('n0'), 0, 4)")
+    page.settle()
+    tab.click("[data-id=n2]")
+    assert "the old value" in "".join(tab.locator("#panel .warning:not([hidden])").all_text_contents())
+
+
+def test_numbers_that_are_none_are_shown(opened: Any) -> None:
+    with np.errstate(all="ignore"):
+        page = opened(explore(lambda x: bl.sum(bl.log(x) * 0), np.array([0.0, 1.0])))
+    assert page.text("[data-id=n3] .value") == "NaN"
+    page.tab.click("[data-id=n1]")
+    assert page.tab.locator("#panel .heat td").first.text_content() == "−∞"
+
+
+def test_every_mode_has_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ḡ(" in explore(bl.compile(neuron), 0.0, 1.0, 0.0).html
+    with static.Graph().as_default(), static.Session() as session:
+        x, w = static.placeholder("float32", name="x"), static.Variable(0.0, name="w")
+        y = neuron(w, x, 0.0)
+        session.run(static.global_variables_initializer())
+        page = explore(y, session=session, feed_dict={x: 1.0})
+    assert '"label":"w"' in page.html
+    assert page._repr_html_().startswith("<iframe srcdoc=")
+    assert "KiB" in repr(page)
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert page.open().as_uri() == opened[0]
+    assert explore(tape_of(neuron, 0.0, 1.0, 0.0), path=tmp_path / "page.html").title == "h6"
+    assert (tmp_path / "page.html").exists()
+    with pytest.raises(bl.ArgumentError, match="expected a Tensor or a function"):
+        explore(3)

@@ -9,8 +9,8 @@ COMPUTING = ("numeric.js", "arrays.js", "kernels.js", "windows.js", "program.js"
 
 #: And those that show what was computed.
 SHOWING = (
-    "words.js", "numbers.js", "model.js", "layout.js", "heat.js", "view.js", "graph.js", "steps.js", "player.js",
-    "values.js", "panel.js", "search.js", "main.js",
+    "words.js", "numbers.js", "model.js", "layout.js", "heat.js", "view.js", "drawing.js", "stage.js", "steps.js",
+    "player.js", "values.js", "sheet.js", "panel.js", "search.js", "main.js",
 )  # fmt: skip
 
 

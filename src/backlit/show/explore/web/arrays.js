@@ -20,13 +20,16 @@ function stridesOf(shape) {
 
 // The strides of an array of `shape` broadcast to `out`: 0 along axes that repeat.
 function broadcastStrides(shape, out) {
-  const own = stridesOf(shape), extra = out.length - shape.length;
+  const own = stridesOf(shape),
+    extra = out.length - shape.length;
   return out.map((_, i) => (i < extra || shape[i - extra] === 1 ? 0 : own[i - extra]));
 }
 
 // Walk over all places of `shape`, row by row, with an offset into each of several arrays.
 function walk(shape, stridesEach, visit) {
-  const n = sizeOf(shape), place = new Array(shape.length).fill(0), at = stridesEach.map(() => 0);
+  const n = sizeOf(shape),
+    place = new Array(shape.length).fill(0),
+    at = stridesEach.map(() => 0);
   for (let i = 0; i < n; i++) {
     visit(i, at);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -43,8 +46,12 @@ const sameShape = (a, b) => a.length === b.length && a.every((n, i) => n === b[i
 
 // A function of numbers on broadcast arrays.
 function each(out, f, inputs) {
-  const y = out.data, n = y.length;
-  if (inputs.every((x) => x.data.length === n || x.data.length === 1) && inputs.every((x) => x.data.length === 1 || sameShape(x.shape, out.shape))) {
+  const y = out.data,
+    n = y.length;
+  if (
+    inputs.every((x) => x.data.length === n || x.data.length === 1) &&
+    inputs.every((x) => x.data.length === 1 || sameShape(x.shape, out.shape))
+  ) {
     const step = inputs.map((x) => (x.data.length === 1 ? 0 : 1));
     const [a, b, c] = inputs.map((x) => x.data);
     const [p, q, r] = step;
@@ -62,7 +69,8 @@ function each(out, f, inputs) {
 // --- numbers that were sent -----------------------------------------------------------------------------
 
 function bytesOf(text) {
-  const raw = atob(text), bytes = new Uint8Array(raw.length);
+  const raw = atob(text),
+    bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return bytes.buffer;
 }

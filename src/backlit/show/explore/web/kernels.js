@@ -18,7 +18,8 @@ const KERNELS = {
       total += x.data.length;
     }
     for (let i = 0; i < places.length; i++) {
-      let place = places[i] - 1, k = 0;
+      let place = places[i] - 1,
+        k = 0;
       if (place < 0) {
         out.data[i] = 0;
         continue;
@@ -63,20 +64,26 @@ const KERNELS = {
   argmax: reduced((xs) => best(xs, (a, b) => a > b)),
   argmin: reduced((xs) => best(xs, (a, b) => a < b)),
   logsumexp: reduced((xs) => {
-    const top = xs.reduce((a, b) => Math.max(a, b), -Infinity), base = Number.isFinite(top) ? top : 0;
+    const top = xs.reduce((a, b) => Math.max(a, b), -Infinity),
+      base = Number.isFinite(top) ? top : 0;
     return Math.log(xs.reduce((s, v) => s + Math.exp(v - base), 0)) + base;
   }),
   power_norm: reduced((xs, { ord }) => {
     const p = Number(ord);
     if (p === 2) return Math.hypot(...xs);
-    return Math.pow(xs.reduce((s, v) => s + Math.pow(Math.abs(v), p), 0), 1 / p);
+    return Math.pow(
+      xs.reduce((s, v) => s + Math.pow(Math.abs(v), p), 0),
+      1 / p,
+    );
   }),
 
   // --- along one axis ---
   softmax: (out, [x], { axis }) => softmaxed(out.data, x, axis, false),
   log_softmax: (out, [x], { axis }) => softmaxed(out.data, x, axis, true),
   softmax_cross_entropy(out, [x, labels], { axis, reduction }) {
-    const logs = new Float64Array(x.data.length), losses = [], n = x.shape[axis];
+    const logs = new Float64Array(x.data.length),
+      losses = [],
+      n = x.shape[axis];
     softmaxed(logs, x, axis, true);
     lines(x.shape, axis, (start, step, k) => {
       let loss = 0;
@@ -92,10 +99,12 @@ const KERNELS = {
     else out.data[0] = total(losses) / (reduction === "mean" ? losses.length : 1);
   },
   cumulative_sum(out, [x], { axis, include_initial }) {
-    const n = x.shape[axis], from = [];
+    const n = x.shape[axis],
+      from = [];
     lines(x.shape, axis, (start, step) => from.push([start, step]));
     lines(out.shape, axis, (start, step, k) => {
-      const [source, pace] = from[k], first = include_initial ? 1 : 0;
+      const [source, pace] = from[k],
+        first = include_initial ? 1 : 0;
       let sum = 0;
       if (first) out.data[start] = 0;
       for (let i = 0; i < n; i++) out.data[start + (i + first) * step] = sum += x.data[source + i * pace];
@@ -113,9 +122,12 @@ const KERNELS = {
 
   // --- products ---
   matmul(out, [x, w]) {
-    const vector = x.shape.length === 1, column = w.shape.length === 1;
-    const one = vector ? [1, ...x.shape] : x.shape, two = column ? [...w.shape, 1] : w.shape;
-    const [rows, inner] = one.slice(-2), columns = two[two.length - 1];
+    const vector = x.shape.length === 1,
+      column = w.shape.length === 1;
+    const one = vector ? [1, ...x.shape] : x.shape,
+      two = column ? [...w.shape, 1] : w.shape;
+    const [rows, inner] = one.slice(-2),
+      columns = two[two.length - 1];
     const batch = broadcastShape(one.slice(0, -2), two.slice(0, -2));
     const strides = [one, two].map((s) => broadcastStrides(s.slice(0, -2), batch).map((k) => k * sizeOf(s.slice(-2))));
     const line = new Float64Array(columns);
@@ -123,7 +135,8 @@ const KERNELS = {
       for (let r = 0; r < rows; r++) {
         line.fill(0);
         for (let k = 0; k < inner; k++) {
-          const v = x.data[p + r * inner + k], from = q + k * columns;
+          const v = x.data[p + r * inner + k],
+            from = q + k * columns;
           for (let c = 0; c < columns; c++) line[c] += v * w.data[from + c];
         }
         out.data.set(line, (i * rows + r) * columns);
@@ -156,30 +169,39 @@ function best(xs, better) {
 // A function of the elements along axes. `axis` is a list of axes, one axis, or null for all.
 function reduced(f) {
   return (out, [x], args) => {
-    const rank = x.shape.length, axis = args.axis;
+    const rank = x.shape.length,
+      axis = args.axis;
     const gone = axis === null ? x.shape.map((_, i) => i) : [].concat(axis).map((a) => (a < 0 ? a + rank : a));
-    const kept = x.shape.map((_, i) => i).filter((i) => !gone.includes(i)), own = stridesOf(x.shape);
-    const shape = gone.map((i) => x.shape[i]), inner = gone.map((i) => own[i]);
+    const kept = x.shape.map((_, i) => i).filter((i) => !gone.includes(i)),
+      own = stridesOf(x.shape);
+    const shape = gone.map((i) => x.shape[i]),
+      inner = gone.map((i) => own[i]);
     const xs = new Float64Array(sizeOf(shape));
-    walk(kept.map((i) => x.shape[i]), [kept.map((i) => own[i])], (i, [start]) => {
-      walk(shape, [inner], (k, [at]) => {
-        xs[k] = x.data[start + at];
-      });
-      out.data[i] = f(xs, args);
-    });
+    walk(
+      kept.map((i) => x.shape[i]),
+      [kept.map((i) => own[i])],
+      (i, [start]) => {
+        walk(shape, [inner], (k, [at]) => {
+          xs[k] = x.data[start + at];
+        });
+        out.data[i] = f(xs, args);
+      },
+    );
   };
 }
 
 // The lines of an array along an axis: where each starts, its step, its number.
 function lines(shape, axis, visit) {
-  const own = stridesOf(shape), rest = shape.filter((_, i) => i !== axis);
+  const own = stridesOf(shape),
+    rest = shape.filter((_, i) => i !== axis);
   walk(rest, [own.filter((_, i) => i !== axis)], (k, [start]) => visit(start, own[axis], k));
 }
 
 function softmaxed(y, x, axis, logarithm) {
   const n = x.shape[axis];
   lines(x.shape, axis, (start, step) => {
-    let top = -Infinity, sum = 0;
+    let top = -Infinity,
+      sum = 0;
     for (let i = 0; i < n; i++) top = Math.max(top, x.data[start + i * step]);
     for (let i = 0; i < n; i++) sum += Math.exp(x.data[start + i * step] - top);
     for (let i = 0; i < n; i++) {
@@ -200,7 +222,8 @@ function broadcastShape(a, b) {
 function contracted(out, result, inputs, terms) {
   const sizes = {};
   terms.forEach((term, k) => [...term].forEach((c, i) => (sizes[c] = Math.max(sizes[c] ?? 1, inputs[k].shape[i]))));
-  const summed = Object.keys(sizes).filter((c) => !result.includes(c)), labels = [...result, ...summed];
+  const summed = Object.keys(sizes).filter((c) => !result.includes(c)),
+    labels = [...result, ...summed];
   const steps = (term, shape) => {
     const own = stridesOf(shape);
     return labels.map((c) => [...term].reduce((s, d, i) => s + (d === c && shape[i] > 1 ? own[i] : 0), 0));
@@ -208,8 +231,12 @@ function contracted(out, result, inputs, terms) {
   const sums = new Float64Array(out.data.length);
   const strides = [steps(result, out.shape), ...terms.map((t, k) => steps(t, inputs[k].shape))];
   const [a, b] = inputs.map((x) => x.data);
-  walk(labels.map((c) => sizes[c]), strides, (_, at) => {
-    sums[at[0]] += b ? a[at[1]] * b[at[2]] : a[at[1]];
-  });
+  walk(
+    labels.map((c) => sizes[c]),
+    strides,
+    (_, at) => {
+      sums[at[0]] += b ? a[at[1]] * b[at[2]] : a[at[1]];
+    },
+  );
   out.data.set(sums);
 }

@@ -9,11 +9,16 @@ const MOST_DUMMIES = 6000;
 
 function layout(model, sizeOf, down, [width, height]) {
   const { items, edges } = model.view();
-  const children = new Map([["", []]]), parent = new Map(), boxes = new Map(), inner = new Map();
-  for (const g of model.groups.values()) if (!model.around(g.key).some((k) => model.collapsed.has(k))) children.set(g.key, []);
+  const children = new Map([["", []]]),
+    parent = new Map(),
+    boxes = new Map(),
+    inner = new Map();
+  for (const g of model.groups.values())
+    if (!model.around(g.key).some((k) => model.collapsed.has(k))) children.set(g.key, []);
   for (const item of items.values()) parent.set(item.id, item.group);
   for (const key of children.keys()) if (key) parent.set(key, model.groups.get(key).parent);
-  const firsts = [...items.keys()], open = new Set(children.keys());
+  const firsts = [...items.keys()],
+    open = new Set(children.keys());
   for (const id of firsts) children.get(parent.get(id)).push(id);
   for (const key of open) if (key) children.get(parent.get(key)).push(key);
 
@@ -24,9 +29,11 @@ function layout(model, sizeOf, down, [width, height]) {
   };
   // An edge is cut at the borders of groups. Each piece is a wire between two things of one group: children, or ports
   // on its border, "<" where the value of a source comes in and ">" where it leaves.
-  const within = new Map([...open].map((key) => [key, new Map()])), ports = new Map([...open].map((key) => [key, new Set()]));
+  const within = new Map([...open].map((key) => [key, new Map()])),
+    ports = new Map([...open].map((key) => [key, new Set()]));
   const wire = (e, key, source, target) => {
-    const wires = within.get(key), name = `${source} ${target}`;
+    const wires = within.get(key),
+      name = `${source} ${target}`;
     if (!wires.has(name)) wires.set(name, { source, target });
     e.pieces.push([key, wires.get(name)]);
   };
@@ -35,7 +42,8 @@ function layout(model, sizeOf, down, [width, height]) {
     return name;
   };
   for (const e of edges) {
-    const a = chain(e.source).reverse(), b = chain(e.target).reverse();
+    const a = chain(e.source).reverse(),
+      b = chain(e.target).reverse();
     let i = 0;
     while (i < a.length - 1 && i < b.length - 1 && a[i] === b[i]) i++;
     e.pieces = [];
@@ -47,7 +55,7 @@ function layout(model, sizeOf, down, [width, height]) {
   // The group that holds nearly everything is the one whose ranks are broken into lines.
   let broad = "";
   const count = (key) => firsts.filter((id) => chain(id).includes(key)).length;
-  for (let next = ""; next !== undefined; ) {
+  for (let next = ""; next !== undefined;) {
     broad = next;
     next = children.get(broad).find((id) => open.has(id) && count(id) > 0.7 * firsts.length);
   }
@@ -70,11 +78,18 @@ function layout(model, sizeOf, down, [width, height]) {
       const [w, h] = sizeOf(items.get(id));
       return down ? { along: h, across: w } : { along: w, across: h };
     });
-    const solved = layered(ids, boxesHere, [...within.get(key).values()], orderOf, key === broad ? (down ? [height, width] : [width, height]) : [Math.max(700, down ? height : width), Infinity]);
+    const solved = layered(
+      ids,
+      boxesHere,
+      [...within.get(key).values()],
+      orderOf,
+      key === broad ? (down ? [height, width] : [width, height]) : [Math.max(700, down ? height : width), Infinity],
+    );
     inner.set(key, solved);
     if (!key) return solved;
     const title = 7 * model.groups.get(key).title.length + 40;
-    const along = solved.along + 2 * GAP.pad + (down ? GAP.title : 0), across = solved.across + 2 * GAP.pad + (down ? 0 : GAP.title);
+    const along = solved.along + 2 * GAP.pad + (down ? GAP.title : 0),
+      across = solved.across + 2 * GAP.pad + (down ? 0 : GAP.title);
     return down ? { along, across: Math.max(across, title) } : { along: Math.max(along, title), across };
   };
   const whole = solve("");
@@ -84,14 +99,21 @@ function layout(model, sizeOf, down, [width, height]) {
     const solved = inner.get(key);
     const out = (place) => point(along + place[0], across + place[1]);
     solved.places = new Map(solved.ids.map((id, i) => [id, out(solved.at[i])]));
-    for (const wire of within.get(key).values()) wire.bends = wire.bends.map((b) => (b.around ? { around: b.around.map(out) } : out(b)));
+    for (const wire of within.get(key).values())
+      wire.bends = wire.bends.map((b) => (b.around ? { around: b.around.map(out) } : out(b)));
     children.get(key).forEach((id, i) => {
-      const b = solved.boxes[i], [x, y] = point(along + solved.at[i][0] - b.along / 2, across + solved.at[i][1] - b.across / 2);
+      const b = solved.boxes[i],
+        [x, y] = point(along + solved.at[i][0] - b.along / 2, across + solved.at[i][1] - b.across / 2);
       const [w, h] = down ? [b.across, b.along] : [b.along, b.across];
       boxes.set(id, { x, y, width: w, height: h });
       if (open.has(id)) {
-        const spareAcross = (b.across - inner.get(id).across - (down ? 0 : GAP.title)) / 2, spareAlong = (b.along - inner.get(id).along - (down ? GAP.title : 0)) / 2;
-        put(id, along + solved.at[i][0] - b.along / 2 + spareAlong + (down ? GAP.title : 0), across + solved.at[i][1] - b.across / 2 + spareAcross + (down ? 0 : GAP.title));
+        const spareAcross = (b.across - inner.get(id).across - (down ? 0 : GAP.title)) / 2,
+          spareAlong = (b.along - inner.get(id).along - (down ? GAP.title : 0)) / 2;
+        put(
+          id,
+          along + solved.at[i][0] - b.along / 2 + spareAlong + (down ? GAP.title : 0),
+          across + solved.at[i][1] - b.across / 2 + spareAcross + (down ? 0 : GAP.title),
+        );
       }
     });
   };
@@ -104,7 +126,9 @@ function layout(model, sizeOf, down, [width, height]) {
       e.through.push(...bends);
       if (target[0] === ">") e.through.push(places.get(target));
     }
-    e.through = e.through.map((stop, i, all) => (stop.around ? { around: between(all[i - 1], stop.around, all[i + 1], down ? 0 : 1) } : stop));
+    e.through = e.through.map((stop, i, all) =>
+      stop.around ? { around: between(all[i - 1], stop.around, all[i + 1], down ? 0 : 1) } : stop,
+    );
   }
   const [w, h] = point(whole.along, whole.across);
   return { items, edges, boxes, open, width: w, height: h, down };
@@ -120,25 +144,38 @@ function between(before, points, after, axis) {
 
 // Places for boxes {along, across} connected by wires {source, target}; of each wire the bends between its ends.
 function layered(ids, boxes, wires, orderOf, room) {
-  const place = new Map(ids.map((id, i) => [id, i])), n = ids.length;
-  const after = ids.map(() => []), before = ids.map(() => []);
+  const place = new Map(ids.map((id, i) => [id, i])),
+    n = ids.length;
+  const after = ids.map(() => []),
+    before = ids.map(() => []);
   for (const w of wires) {
-    const a = place.get(w.source), b = place.get(w.target);
+    const a = place.get(w.source),
+      b = place.get(w.target);
     after[a].push(b);
     before[b].push(a);
   }
-  const first = ids.map((id) => id[0] === "<"), last = ids.map((id) => id[0] === ">");
+  const first = ids.map((id) => id[0] === "<"),
+    last = ids.map((id) => id[0] === ">");
   const rank = ranks(n, after, before, first, last);
-  const nodes = ids.map((id, i) => ({ rank: rank[i], size: boxes[i].across, key: orderOf(id), near: [], far: [], real: i }));
+  const nodes = ids.map((id, i) => ({
+    rank: rank[i],
+    size: boxes[i].across,
+    key: orderOf(id),
+    near: [],
+    far: [],
+    real: i,
+  }));
   let spare = MOST_DUMMIES;
   for (const w of wires) {
-    const a = place.get(w.source), b = place.get(w.target);
+    const a = place.get(w.source),
+      b = place.get(w.target);
     w.chain = [];
     const span = rank[b] - rank[a] - 1;
     let last = a;
     if (span > 0 && (spare -= span) > 0)
       for (let k = 1; k <= span; k++) {
-        const t = k / (span + 1), key = nodes[a].key * (1 - t) + nodes[b].key * t;
+        const t = k / (span + 1),
+          key = nodes[a].key * (1 - t) + nodes[b].key * t;
         nodes.push({ rank: rank[a] + k, size: 4, key, near: [], far: [], real: -1 });
         w.chain.push(nodes.length - 1);
         link(nodes, last, nodes.length - 1);
@@ -151,32 +188,45 @@ function layered(ids, boxes, wires, orderOf, room) {
   const filledRows = rows.map((row) => row ?? []);
   sorted(filledRows, nodes);
   const across = placed(filledRows, nodes);
-  const depth = filledRows.map((row) => Math.max(0, ...row.map((i) => (nodes[i].real >= 0 ? boxes[nodes[i].real].along : 0))));
+  const depth = filledRows.map((row) =>
+    Math.max(0, ...row.map((i) => (nodes[i].real >= 0 ? boxes[nodes[i].real].along : 0))),
+  );
   const { lines, starts, shift, along, total } = broken(filledRows, nodes, across, depth, room);
-  const middle = (i) => starts[nodes[i].rank] + depth[nodes[i].rank] / 2, side = (i) => across[i] + shift[lines[nodes[i].rank]];
-  for (const w of wires) w.bends = bendsOf(w, place, { nodes, lines, middle, side, depth, along, gutter: (line) => shift.gutters[line] });
+  const middle = (i) => starts[nodes[i].rank] + depth[nodes[i].rank] / 2,
+    side = (i) => across[i] + shift[lines[nodes[i].rank]];
+  for (const w of wires)
+    w.bends = bendsOf(w, place, { nodes, lines, middle, side, depth, along, gutter: (line) => shift.gutters[line] });
   return { ids, boxes, wires, at: ids.map((_, i) => [middle(i), side(i)]), across: total, along };
 }
 
 // Ranks one after the other; where that is much longer than the stage, in several lines, as text is.
 function broken(rows, nodes, across, depth, room) {
-  const spans = rows.map((row) => [Math.min(...row.map((i) => across[i] - nodes[i].size / 2)), Math.max(...row.map((i) => across[i] + nodes[i].size / 2))]);
-  const gap = depth.map((d, r) => (d === 0 || depth[r + 1] === 0 ? GAP.port : GAP.rank)), whole = depth.reduce((a, b, r) => a + b + gap[r], 0);
+  const spans = rows.map((row) => [
+    Math.min(...row.map((i) => across[i] - nodes[i].size / 2)),
+    Math.max(...row.map((i) => across[i] + nodes[i].size / 2)),
+  ]);
+  const gap = depth.map((d, r) => (d === 0 || depth[r + 1] === 0 ? GAP.port : GAP.rank)),
+    whole = depth.reduce((a, b, r) => a + b + gap[r], 0);
   const cut = (length) => {
-    const lines = [], starts = [];
-    let line = 0, x = 0;
+    const lines = [],
+      starts = [];
+    let line = 0,
+      x = 0;
     depth.forEach((d, r) => {
       if (x > 0 && x + d > length) [line, x] = [line + 1, 0];
       lines.push(line);
       starts.push(x);
       x += d + gap[r];
     });
-    const ends = lines.map((l, r) => [l, starts[r] + depth[r]]), along = Math.max(0, ...ends.map((e) => e[1]));
-    const shift = [], gutters = [];
+    const ends = lines.map((l, r) => [l, starts[r] + depth[r]]),
+      along = Math.max(0, ...ends.map((e) => e[1]));
+    const shift = [],
+      gutters = [];
     let y = 0;
     for (let l = 0; l <= line; l++) {
       const own = spans.filter((_, r) => lines[r] === l);
-      const low = Math.min(...own.map((v) => v[0])), high = Math.max(...own.map((v) => v[1]));
+      const low = Math.min(...own.map((v) => v[0])),
+        high = Math.max(...own.map((v) => v[1]));
       shift.push(y - low);
       y += high - low;
       gutters.push(y + GAP.line / 2);
@@ -196,12 +246,24 @@ function broken(rows, nodes, across, depth, room) {
 
 // Where a wire bends: at the places kept free for it, and around the end of a line.
 function bendsOf(wire, place, { nodes, lines, middle, side, depth, along, gutter }) {
-  const stops = [place.get(wire.source), ...wire.chain, place.get(wire.target)], bends = [];
+  const stops = [place.get(wire.source), ...wire.chain, place.get(wire.target)],
+    bends = [];
   stops.forEach((i, k) => {
     if (k && lines[nodes[i].rank] !== lines[nodes[stops[k - 1]].rank]) {
-      const before = stops[k - 1], y = gutter(lines[nodes[before].rank]), half = (j) => depth[nodes[j].rank] / 2;
-      const right = Math.min(along + 18, middle(before) + half(before) + 22), left = middle(i) - half(i) - 24;
-      bends.push({ around: [[right, side(before)], [right, y], [left, y], [left, side(i)], [left + 14, side(i)]] });
+      const before = stops[k - 1],
+        y = gutter(lines[nodes[before].rank]),
+        half = (j) => depth[nodes[j].rank] / 2;
+      const right = Math.min(along + 18, middle(before) + half(before) + 22),
+        left = middle(i) - half(i) - 24;
+      bends.push({
+        around: [
+          [right, side(before)],
+          [right, y],
+          [left, y],
+          [left, side(i)],
+          [left + 14, side(i)],
+        ],
+      });
     }
     if (k && k < stops.length - 1) bends.push([middle(i), side(i)]);
   });
@@ -215,14 +277,19 @@ function link(nodes, a, b) {
 
 // Longest paths; what has no inputs stands right before its first user.
 function ranks(n, after, before, first, last) {
-  const low = first.some(Boolean) ? 1 : 0, rank = first.map((f) => (f ? 0 : low)), waiting = before.map((b) => b.length), order = [];
+  const low = first.some(Boolean) ? 1 : 0,
+    rank = first.map((f) => (f ? 0 : low)),
+    waiting = before.map((b) => b.length),
+    order = [];
   for (let i = 0; i < n; i++) if (!waiting[i]) order.push(i);
   for (let k = 0; k < order.length; k++)
     for (const j of after[order[k]]) {
       rank[j] = Math.max(rank[j], rank[order[k]] + 1);
       if (!--waiting[j]) order.push(j);
     }
-  for (let i = 0; i < n; i++) if (!first[i] && !before[i].length && after[i].length) rank[i] = Math.max(low, Math.min(...after[i].map((j) => rank[j])) - 1);
+  for (let i = 0; i < n; i++)
+    if (!first[i] && !before[i].length && after[i].length)
+      rank[i] = Math.max(low, Math.min(...after[i].map((j) => rank[j])) - 1);
   const end = Math.max(0, ...rank.filter((_, i) => !last[i])) + 1;
   return rank.map((r, i) => (last[i] ? end : r));
 }
@@ -234,12 +301,18 @@ function sorted(rows, nodes) {
   const number = (row) => row.forEach((i, k) => (at[i] = k / Math.max(1, row.length)));
   rows.forEach(number);
   const sweep = (row, side) => {
-    const wish = new Map(row.map((i) => [i, nodes[i][side].length ? nodes[i][side].reduce((s, j) => s + at[j], 0) / nodes[i][side].length : at[i]]));
+    const wish = new Map(
+      row.map((i) => [
+        i,
+        nodes[i][side].length ? nodes[i][side].reduce((s, j) => s + at[j], 0) / nodes[i][side].length : at[i],
+      ]),
+    );
     row.sort((a, b) => wish.get(a) - wish.get(b) || at[a] - at[b]);
     number(row);
   };
   const crossings = () => (nodes.length > 800 ? 0 : rows.reduce((s, row) => s + crossed(row, nodes, at), 0));
-  let best = rows.map((row) => [...row]), least = crossings();
+  let best = rows.map((row) => [...row]),
+    least = crossings();
   for (let k = 0; k < 6 && least > 0; k++) {
     rows.forEach((row) => sweep(row, "near"));
     [...rows].reverse().forEach((row) => sweep(row, "far"));
@@ -276,15 +349,22 @@ function placed(rows, nodes) {
 
 function settle(row, nodes, at, sides) {
   const blocks = [];
-  let offset = 0, before = null;
+  let offset = 0,
+    before = null;
   for (const i of row) {
-    if (before !== null) offset += (nodes[before].size + nodes[i].size) / 2 + (nodes[i].real < 0 || nodes[before].real < 0 ? GAP.side / 2 : GAP.side);
+    if (before !== null)
+      offset +=
+        (nodes[before].size + nodes[i].size) / 2 +
+        (nodes[i].real < 0 || nodes[before].real < 0 ? GAP.side / 2 : GAP.side);
     before = i;
     const near = sides.flatMap((s) => nodes[i][s]);
     const weight = near.length ? (nodes[i].real < 0 ? 4 : 1) : 0.05;
     const wish = near.length ? near.reduce((s, j) => s + at[j], 0) / near.length : at[i];
     let block = { members: [[i, offset]], sum: weight * (wish - offset), weight };
-    while (blocks.length && blocks[blocks.length - 1].sum / blocks[blocks.length - 1].weight > block.sum / block.weight) {
+    while (
+      blocks.length &&
+      blocks[blocks.length - 1].sum / blocks[blocks.length - 1].weight > block.sum / block.weight
+    ) {
       const b = blocks.pop();
       block = { members: [...b.members, ...block.members], sum: b.sum + block.sum, weight: b.weight + block.weight };
     }

@@ -9,7 +9,8 @@ class App {
     this.slopes = false;
     this.player = null;
     language = remembered("language") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
-    document.documentElement.dataset.theme = remembered("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    document.documentElement.dataset.theme =
+      remembered("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     this.words();
     this.stage = new Stage(this.model, this);
     this.player = new Player(this);
@@ -32,7 +33,8 @@ class App {
 
   // To a node or group that may be inside folded groups.
   goTo(id) {
-    const group = this.model.groups.get(id), around = this.model.around(group ? group.parent : this.model.nodes.get(id).group);
+    const group = this.model.groups.get(id),
+      around = this.model.around(group ? group.parent : this.model.nodes.get(id).group);
     const folded = around.filter((key) => this.model.collapsed.has(key));
     for (const key of folded) this.model.collapsed.delete(key);
     if (folded.length || (group && !this.model.collapsed.has(id))) {
@@ -53,10 +55,15 @@ class App {
     if (this.hovered === id) return;
     this.hovered = id;
     clearTimeout(this.hovering);
-    this.hovering = setTimeout(() => {
-      const item = id && this.stage.place.items.get(id), start = item && !item.folded && item.node.cotangent !== undefined && id !== this.model.data.output ? id : null;
-      if (start || this.stage.lit) this.stage.light(start);
-    }, id ? 120 : 60);
+    this.hovering = setTimeout(
+      () => {
+        const item = id && this.stage.place.items.get(id),
+          start =
+            item && !item.folded && item.node.cotangent !== undefined && id !== this.model.data.output ? id : null;
+        if (start || this.stage.lit) this.stage.light(start);
+      },
+      id ? 120 : 60,
+    );
   }
 
   // --- what is changed ---
@@ -128,8 +135,21 @@ class App {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
     document.getElementById("title").textContent = this.model.data.title;
     const titles = {
-      reset: "resetHint", slopes: "slopes", language: "languageHint", theme: "theme", nearer: "nearer", further: "further", fit: "fit",
-      first: "first", back: "back", step: "step", last: "last", time: "time", speed: "speed", graph: "graph", search: "search",
+      reset: "resetHint",
+      slopes: "slopes",
+      language: "languageHint",
+      theme: "theme",
+      nearer: "nearer",
+      further: "further",
+      fit: "fit",
+      first: "first",
+      back: "back",
+      step: "step",
+      last: "last",
+      time: "time",
+      speed: "speed",
+      graph: "graph",
+      search: "search",
     };
     for (const [id, key] of Object.entries(titles)) {
       const element = document.getElementById(id);
@@ -142,18 +162,38 @@ class App {
     document.getElementById("search").placeholder = say("search");
     const bars = document.querySelectorAll("[role=toolbar]");
     ["tools", "views", "controls"].forEach((key, i) => bars[i].setAttribute("aria-label", say(key)));
-    const marks = [["--forward", "legendForward"], ["--backward", "legendBackward"], ["--slope", "legendSlope"], ["--amber", "legendVanished"], ["--bad", "legendBurst"]];
-    document.getElementById("legend").replaceChildren(...marks.map(([colour, key]) => make("span", {}, make("i", { style: `--colour:var(${colour})` }), say(key))));
+    const marks = [
+      ["--forward", "legendForward"],
+      ["--backward", "legendBackward"],
+      ["--slope", "legendSlope"],
+      ["--amber", "legendVanished"],
+      ["--bad", "legendBurst"],
+    ];
+    document
+      .getElementById("legend")
+      .replaceChildren(
+        ...marks.map(([colour, key]) => make("span", {}, make("i", { style: `--colour:var(${colour})` }), say(key))),
+      );
   }
 
   key(event) {
     const field = event.target.closest("input, select, textarea");
     if ((field && event.key !== "Escape") || event.ctrlKey || event.metaKey || event.altKey) return;
     const acts = {
-      " ": () => this.player.toggle(), ArrowRight: () => this.player.move(1), ArrowLeft: () => this.player.move(-1),
-      Home: () => this.player.go(0), End: () => this.player.go(this.player.steps.length - 1), "/": () => this.search.input.focus(),
-      d: () => this.toggleSlopes(), r: () => this.reset(), t: () => document.getElementById("theme").click(), Escape: () => this.choose(null),
-      "+": () => this.stage.zoom(1.25), "=": () => this.stage.zoom(1.25), "-": () => this.stage.zoom(0.8), 0: () => this.stage.fit(),
+      " ": () => this.player.toggle(),
+      ArrowRight: () => this.player.move(1),
+      ArrowLeft: () => this.player.move(-1),
+      Home: () => this.player.go(0),
+      End: () => this.player.go(this.player.steps.length - 1),
+      "/": () => this.search.input.focus(),
+      d: () => this.toggleSlopes(),
+      r: () => this.reset(),
+      t: () => document.getElementById("theme").click(),
+      Escape: () => this.choose(null),
+      "+": () => this.stage.zoom(1.25),
+      "=": () => this.stage.zoom(1.25),
+      "-": () => this.stage.zoom(0.8),
+      0: () => this.stage.fit(),
     };
     if (event.key === " " && event.target.closest("button, [role=button]")) return;
     const act = acts[event.key] ?? acts[event.key.toLowerCase()];

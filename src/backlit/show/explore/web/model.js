@@ -7,7 +7,14 @@ class Model {
     this.program = program;
     this.nodes = new Map(data.nodes.map((n) => [n.id, n]));
     this.groups = new Map(data.groups.map((g) => [g.key, { ...g, members: [] }]));
-    this.edges = data.edges.map(([source, target, slot, piece, slope], number) => ({ number, source, target, slot, piece, slope }));
+    this.edges = data.edges.map(([source, target, slot, piece, slope], number) => ({
+      number,
+      source,
+      target,
+      slot,
+      piece,
+      slope,
+    }));
     this.into = new Map(data.nodes.map((n) => [n.id, []]));
     this.outOf = new Map(data.nodes.map((n) => [n.id, []]));
     for (const e of this.edges) {
@@ -28,24 +35,32 @@ class Model {
 
   // A node (or group) itself, or the outermost folded group that it is in.
   shownAs(id) {
-    const folded = this.around(this.groups.has(id) ? id : this.nodes.get(id).group).filter((key) => this.collapsed.has(key));
+    const folded = this.around(this.groups.has(id) ? id : this.nodes.get(id).group).filter((key) =>
+      this.collapsed.has(key),
+    );
     return folded.length ? folded[folded.length - 1] : id;
   }
 
   // What is on the stage: {id, group, node} or {id, group, folded, last}, and edges {source, target, members}.
   view() {
-    const items = new Map(), edges = new Map();
+    const items = new Map(),
+      edges = new Map();
     for (const n of this.data.nodes) {
       const id = this.shownAs(n.id);
       if (id === n.id) items.set(id, { id, group: n.group, node: n });
       else if (!items.has(id)) {
         const g = this.groups.get(id);
-        const last = g.members.map((m) => this.nodes.get(m)).filter((m) => m.template).pop() ?? n;
+        const last =
+          g.members
+            .map((m) => this.nodes.get(m))
+            .filter((m) => m.template)
+            .pop() ?? n;
         items.set(id, { id, group: g.parent, folded: g, node: last });
       }
     }
     for (const e of this.edges) {
-      const source = this.shownAs(e.source), target = this.shownAs(e.target);
+      const source = this.shownAs(e.source),
+        target = this.shownAs(e.target);
       if (source === target) continue;
       const key = `${source}>${target}`;
       if (!edges.has(key)) edges.set(key, { key, source, target, members: [] });
@@ -81,7 +96,9 @@ class Model {
 
   // The norm of what comes back along an edge, by that of the output's own.
   weight(edge) {
-    const parts = edge.members.map((e) => this.normOf(e.piece)).filter((w) => !Number.isNaN(w) || edge.members.length === 1);
+    const parts = edge.members
+      .map((e) => this.normOf(e.piece))
+      .filter((w) => !Number.isNaN(w) || edge.members.length === 1);
     return parts.length ? Math.hypot(...parts) / this.normOf(this.data.seed) : NaN;
   }
 
@@ -106,8 +123,10 @@ class Model {
       for (const v of array.data) sum += Math.abs(v);
       return { exact: false, value: sum / array.data.length };
     }
-    const g = this.cotangent(this.nodes.get(edge.target)), piece = edge.piece >= 0 ? this.program.values[edge.piece] : null;
-    if (g && piece && g.data.length === 1 && piece.data.length === 1 && g.data[0] !== 0) return { exact: true, value: piece.data[0] / g.data[0] };
+    const g = this.cotangent(this.nodes.get(edge.target)),
+      piece = edge.piece >= 0 ? this.program.values[edge.piece] : null;
+    if (g && piece && g.data.length === 1 && piece.data.length === 1 && g.data[0] !== 0)
+      return { exact: true, value: piece.data[0] / g.data[0] };
     return null;
   }
 
@@ -117,20 +136,26 @@ class Model {
 
   // Everything between a node and the output: nodes, edges, and what share of the node's gradient each edge carries.
   paths(start) {
-    const below = new Set([start]), edges = [];
+    const below = new Set([start]),
+      edges = [];
     for (const n of this.data.nodes)
       for (const e of this.into.get(n.id))
         if (below.has(e.source) && e.piece >= 0) {
           below.add(n.id);
           edges.push(e);
         }
-    const leads = new Set([this.data.output]), found = [];
+    const leads = new Set([this.data.output]),
+      found = [];
     for (const e of edges.reverse())
       if (leads.has(e.target)) {
         leads.add(e.source);
         found.push(e);
       }
-    return { nodes: new Set([...below].filter((id) => leads.has(id))), edges: new Map(found.map((e) => [e.number, this.share(start, e)])), live: this.liveShares(start, found.reverse()) };
+    return {
+      nodes: new Set([...below].filter((id) => leads.has(id))),
+      edges: new Map(found.map((e) => [e.number, this.share(start, e)])),
+      live: this.liveShares(start, found.reverse()),
+    };
   }
 
   share(start, edge) {
@@ -141,9 +166,11 @@ class Model {
   liveShares(start, edges) {
     const whole = this.cotangent(this.nodes.get(start));
     if (!whole || whole.data.length !== 1 || whole.data[0] === 0) return null;
-    const tangents = new Map([[start, 1]]), shares = new Map();
+    const tangents = new Map([[start, 1]]),
+      shares = new Map();
     for (const e of edges) {
-      const slope = this.slope(e), g = this.cotangent(this.nodes.get(e.target));
+      const slope = this.slope(e),
+        g = this.cotangent(this.nodes.get(e.target));
       if (!slope?.exact || !g || g.data.length !== 1) return null;
       const t = (tangents.get(e.source) ?? 0) * slope.value;
       tangents.set(e.target, (tangents.get(e.target) ?? 0) + t);

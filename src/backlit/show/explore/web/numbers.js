@@ -28,20 +28,28 @@ function norm(data) {
 }
 
 // An array in short: a number as it is, else its shape and norm.
-const brief = (array) => (array.data.length === 1 ? digits(array.data[0]) : `${sizes(array.shape)} ‖${digits(norm(array.data), 3)}‖`);
+const brief = (array) =>
+  array.data.length === 1 ? digits(array.data[0]) : `${sizes(array.shape)} ‖${digits(norm(array.data), 3)}‖`;
 
-const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
+const escaped = (text) =>
+  String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
 // A minus sign as it is printed.
 const printed = (text) => text.replace(/ - /g, " − ").replace(/(^|[(\s])-(?=\S)/g, "$1−");
 
 // A formula with {0}, {1}, ... filled in.
 function filled(template, parts) {
-  return printed(template).replace(/\{(\d+)\}/g, (_, i) => parts[i]).replace(/\(\((−[^()]*)\)\)/g, "($1)");
+  return printed(template)
+    .replace(/\{(\d+)\}/g, (_, i) => parts[i])
+    .replace(/\(\((−[^()]*)\)\)/g, "($1)");
 }
 
 function summaryOf(data) {
-  let sum = 0, low = Infinity, high = -Infinity, zeros = 0, odd = 0;
+  let sum = 0,
+    low = Infinity,
+    high = -Infinity,
+    zeros = 0,
+    odd = 0;
   const fine = [];
   for (const v of data) {
     if (!Number.isFinite(v)) {
@@ -54,14 +62,22 @@ function summaryOf(data) {
     high = Math.max(high, v);
     zeros += v === 0;
   }
-  const mean = sum / fine.length, counts = new Array(32).fill(0);
+  const mean = sum / fine.length,
+    counts = new Array(32).fill(0);
   let spread = 0;
   for (const v of fine) {
     spread += (v - mean) ** 2;
     counts[high > low ? Math.min(31, Math.floor((32 * (v - low)) / (high - low))) : 16]++;
   }
   return {
-    norm: norm(data), mean, std: Math.sqrt(spread / fine.length), min: low, max: high, zeros: zeros / data.length, odd,
-    counts, ends: [low, high],
+    norm: norm(data),
+    mean,
+    std: Math.sqrt(spread / fine.length),
+    min: low,
+    max: high,
+    zeros: zeros / data.length,
+    odd,
+    counts,
+    ends: [low, high],
   };
 }

@@ -11,7 +11,8 @@ function logaddexp(a, b) {
 
 // To the nearest integer, of two to the even one.
 function toEven(x) {
-  const low = Math.floor(x), rest = x - low;
+  const low = Math.floor(x),
+    rest = x - low;
   if (rest !== 0.5) return Math.round(x);
   return low % 2 === 0 ? low : low + 1;
 }
@@ -53,7 +54,8 @@ function erfc(x) {
 }
 
 function erfSeries(x) {
-  let term = x, sum = x;
+  let term = x,
+    sum = x;
   for (let n = 1; n < 200 && Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
     term *= (2 * x * x) / (2 * n + 1);
     sum += term;
@@ -63,7 +65,9 @@ function erfSeries(x) {
 
 function erfcFraction(x) {
   if (x > 27) return 0;
-  let f = x, c = x, d = 0;
+  let f = x,
+    c = x,
+    d = 0;
   for (let n = 1; n < 400; n++) {
     const a = n / 2;
     d = 1 / (x + a * d);

@@ -7,7 +7,12 @@ class Player {
   constructor(app) {
     this.app = app;
     this.timer = null;
-    this.button = Object.fromEntries(["first", "back", "play", "step", "last", "time", "count", "speed"].map((id) => [id, document.getElementById(id)]));
+    this.button = Object.fromEntries(
+      ["first", "back", "play", "step", "last", "time", "count", "speed"].map((id) => [
+        id,
+        document.getElementById(id),
+      ]),
+    );
     this.button.first.onclick = () => this.go(0);
     this.button.last.onclick = () => this.go(this.steps.length - 1);
     this.button.back.onclick = () => this.move(-1);
@@ -44,7 +49,8 @@ class Player {
   // What of an item is known at this step.
   shows(id) {
     if (!this.busy) return { value: true, gradient: true };
-    const value = this.now >= (this.forward.get(id) ?? 0), { now, of, text } = this.arrived(id);
+    const value = this.now >= (this.forward.get(id) ?? 0),
+      { now, of, text } = this.arrived(id);
     if (id === this.steps[this.seedAt].id) return { value, gradient: this.now >= this.seedAt };
     return { value, gradient: now > 0, partial: now < of ? (text ?? "…") : undefined };
   }
@@ -55,10 +61,16 @@ class Player {
 
   // How many of the pieces of a gradient have come, of how many; of single numbers their sum as text.
   arrived(id) {
-    const edges = this.incoming.get(id) ?? [], come = edges.filter((e) => this.passed(e)), values = this.app.model.program.values;
+    const edges = this.incoming.get(id) ?? [],
+      come = edges.filter((e) => this.passed(e)),
+      values = this.app.model.program.values;
     const pieces = come.flatMap((e) => e.members.filter((m) => m.piece >= 0).map((m) => values[m.piece]));
     const single = pieces.length > 0 && pieces.every((p) => p && p.data.length === 1);
-    return { now: come.length, of: edges.length, text: single ? digits(pieces.reduce((s, p) => s + p.data[0], 0)) : null };
+    return {
+      now: come.length,
+      of: edges.length,
+      text: single ? digits(pieces.reduce((s, p) => s + p.data[0], 0)) : null,
+    };
   }
 
   go(k, animate = false) {
@@ -71,7 +83,9 @@ class Player {
 
   // Light up what the step is about.
   point(animate) {
-    const { stage } = this.app, step = this.steps[this.now], time = 0.62 * PACE / Number(this.button.speed.value);
+    const { stage } = this.app,
+      step = this.steps[this.now],
+      time = (0.62 * PACE) / Number(this.button.speed.value);
     const id = step.kind === "backward" ? step.edge.source : step.id;
     if (id && !stage.inView(id)) stage.centreOn(id, 0.3);
     if (step.kind === "forward") {
@@ -109,7 +123,8 @@ class Player {
 
   tell() {
     if (!this.steps) return;
-    const step = this.steps[this.now], { button } = this;
+    const step = this.steps[this.now],
+      { button } = this;
     const caption = captionOf(step, this.app.model, this.app.stage.place, this);
     if (caption !== this.caption) document.getElementById("caption").innerHTML = this.caption = caption;
     button.time.value = this.now;

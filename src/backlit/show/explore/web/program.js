@@ -37,7 +37,8 @@ class Program {
 
   // All that depends on a node, in order.
   behind(i) {
-    const found = new Set([i]), order = [];
+    const found = new Set([i]),
+      order = [];
     for (let j = i + 1; j < this.nodes.length; j++)
       if (this.nodes[j].inputs.some((k) => found.has(k))) {
         found.add(j);

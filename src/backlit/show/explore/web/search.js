@@ -14,16 +14,35 @@ class Search {
   }
 
   find() {
-    const words = this.input.value.toLowerCase().split(/\s+/).filter(Boolean), { model } = this.app;
+    const words = this.input.value.toLowerCase().split(/\s+/).filter(Boolean),
+      { model } = this.app;
     this.hits = [];
     this.at = 0;
     if (!words.length) return this.close();
     for (const n of model.data.nodes) {
-      const path = model.around(n.group).map((k) => model.groups.get(k).title).join(" "), text = `${n.label} ${n.op} ${path} ${n.line}`.toLowerCase();
-      if (words.every((w) => text.includes(w))) this.hits.push({ n, path, rank: n.label.toLowerCase().startsWith(words[0]) ? 0 : n.op.startsWith(words[0]) ? 1 : 2 });
+      const path = model
+          .around(n.group)
+          .map((k) => model.groups.get(k).title)
+          .join(" "),
+        text = `${n.label} ${n.op} ${path} ${n.line}`.toLowerCase();
+      if (words.every((w) => text.includes(w)))
+        this.hits.push({
+          n,
+          path,
+          rank: n.label.toLowerCase().startsWith(words[0]) ? 0 : n.op.startsWith(words[0]) ? 1 : 2,
+        });
     }
     this.hits = this.hits.sort((a, b) => a.rank - b.rank).slice(0, 30);
-    this.list.replaceChildren(...this.hits.map(({ n, path }, i) => make("li", { role: "option", id: `hit${i}`, onpointerdown: () => this.take(i) }, n.label, make("span", {}, [n.template ? n.op : say(n.kind), path].filter(Boolean).join(" · ")))));
+    this.list.replaceChildren(
+      ...this.hits.map(({ n, path }, i) =>
+        make(
+          "li",
+          { role: "option", id: `hit${i}`, onpointerdown: () => this.take(i) },
+          n.label,
+          make("span", {}, [n.template ? n.op : say(n.kind), path].filter(Boolean).join(" · ")),
+        ),
+      ),
+    );
     if (!this.hits.length) this.list.replaceChildren(make("li", {}, make("span", {}, say("nothing"))));
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");

@@ -23,7 +23,9 @@ const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 
 class View {
   // All of it in view; until the reader moves it, it stays so when layers fold and unfold.
   fit() {
-    const { clientWidth: w, clientHeight: h } = this.root, { width, height } = this.place, room = Math.max(110, h - 205);
+    const { clientWidth: w, clientHeight: h } = this.root,
+      { width, height } = this.place,
+      room = Math.max(110, h - 205);
     const scale = Math.min(1.35, (w - 100) / width, room / height);
     this.at = { scale, x: (w - width * scale) / 2, y: 58 + (room - height * scale) / 2 };
     this.fitted = true;
@@ -32,7 +34,8 @@ class View {
   }
 
   zoom(by, x = this.root.clientWidth / 2, y = this.root.clientHeight / 2) {
-    const scale = Math.min(4, Math.max(0.02, this.at.scale * by)), k = scale / this.at.scale;
+    const scale = Math.min(4, Math.max(0.02, this.at.scale * by)),
+      k = scale / this.at.scale;
     this.at = { scale, x: x - (x - this.at.x) * k, y: y - (y - this.at.y) * k };
     this.fitted = false;
     this.later();
@@ -48,7 +51,9 @@ class View {
   }
 
   inView(id) {
-    const box = this.place.boxes.get(id), { x, y, scale } = this.at, { clientWidth: w, clientHeight: h } = this.root;
+    const box = this.place.boxes.get(id),
+      { x, y, scale } = this.at,
+      { clientWidth: w, clientHeight: h } = this.root;
     if (!box) return true;
     const [cx, cy] = centre(box);
     return x + cx * scale > 40 && x + cx * scale < w - 40 && y + cy * scale > 20 && y + cy * scale < h - 130;
@@ -57,10 +62,14 @@ class View {
   centreOn(id, least = 0.8) {
     const box = this.place.boxes.get(id);
     if (!box) return;
-    const scale = Math.max(this.at.scale, least), [cx, cy] = centre(box), from = { ...this.at }, start = performance.now();
+    const scale = Math.max(this.at.scale, least),
+      [cx, cy] = centre(box),
+      from = { ...this.at },
+      start = performance.now();
     const to = { scale, x: this.root.clientWidth / 2 - cx * scale, y: (this.root.clientHeight - 110) / 2 - cy * scale };
     const move = (now) => {
-      const t = Math.min(1, (now - start) / 260), s = t * (2 - t);
+      const t = Math.min(1, (now - start) / 260),
+        s = t * (2 - t);
       for (const key of ["x", "y", "scale"]) this.at[key] = from[key] + (to[key] - from[key]) * s;
       this.draw();
       if (t < 1) requestAnimationFrame(move);
@@ -72,11 +81,19 @@ class View {
   listen() {
     const fingers = new Map();
     let moved = false;
-    this.root.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      const box = this.root.getBoundingClientRect();
-      this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), event.clientX - box.x, event.clientY - box.y);
-    }, { passive: false });
+    this.root.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        const box = this.root.getBoundingClientRect();
+        this.zoom(
+          Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)),
+          event.clientX - box.x,
+          event.clientY - box.y,
+        );
+      },
+      { passive: false },
+    );
     this.root.addEventListener("pointerdown", (event) => {
       const handle = event.target.closest?.("[data-scrub]");
       if (handle) return this.app.scrubNode(event, handle.dataset.scrub);
@@ -91,7 +108,8 @@ class View {
       moved = true;
       this.root.classList.add("dragging");
       if (fingers.size === 2) {
-        const other = [...fingers.values()].find((f) => f.pointerId !== event.pointerId), box = this.root.getBoundingClientRect();
+        const other = [...fingers.values()].find((f) => f.pointerId !== event.pointerId),
+          box = this.root.getBoundingClientRect();
         const apart = (a) => Math.hypot(a.clientX - other.clientX, a.clientY - other.clientY);
         this.zoom(apart(event) / Math.max(1, apart(before)), other.clientX - box.x, other.clientY - box.y);
       } else {
@@ -140,7 +158,8 @@ function around(from, points) {
       break;
     }
     const part = (p) => {
-      const length = Math.hypot(p[0] - b[0], p[1] - b[1]), r = Math.min(12, length / 2);
+      const length = Math.hypot(p[0] - b[0], p[1] - b[1]),
+        r = Math.min(12, length / 2);
       return length ? [b[0] + ((p[0] - b[0]) * r) / length, b[1] + ((p[1] - b[1]) * r) / length] : b;
     };
     d += `L${part(a)}Q${b} ${part(c)}`;

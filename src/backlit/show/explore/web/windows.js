@@ -3,12 +3,15 @@
 
 // visit(position, tap, place) for every tap of every position that lies inside the input; all flat.
 function windows(size, kernel, out, { stride, padding, dilation }, visit) {
-  const own = stridesOf(size), rank = size.length;
-  const position = new Array(rank).fill(0), tap = new Array(rank);
+  const own = stridesOf(size),
+    rank = size.length;
+  const position = new Array(rank).fill(0),
+    tap = new Array(rank);
   for (let p = 0, n = sizeOf(out); p < n; p++) {
     tap.fill(0);
     for (let k = 0, m = sizeOf(kernel); k < m; k++) {
-      let place = 0, inside = true;
+      let place = 0,
+        inside = true;
       for (let i = 0; i < rank && inside; i++) {
         const at = position[i] * stride[i] + tap[i] * dilation[i] - padding[i][0];
         inside = at >= 0 && at < size[i];
@@ -33,7 +36,9 @@ function trilinear(x, w, g, geometry, add) {
   const meets = [];
   windows(x.slice(2), w.slice(2), g.slice(2), geometry, (p, k, at) => meets.push(p, k, at));
   const [space, taps, positions] = [x, w, g].map((s) => sizeOf(s.slice(2)));
-  const groups = geometry.groups, outputs = w[0] / groups, channels = w[1];
+  const groups = geometry.groups,
+    outputs = w[0] / groups,
+    channels = w[1];
   for (let n = 0; n < x[0]; n++)
     for (let o = 0; o < w[0]; o++)
       for (let c = 0; c < channels; c++) {
@@ -60,8 +65,20 @@ Object.assign(KERNELS, {
     out.data.set(sums);
   },
 
-  pool_max: (out, [x], args) => pooled(x.shape, out.shape, args, topOf(x, (at, _, value) => (out.data[at] = value), out)),
-  pool_argmax: (out, [x], args) => pooled(x.shape, out.shape, args, topOf(x, (at, tap) => (out.data[at] = tap), out)),
+  pool_max: (out, [x], args) =>
+    pooled(
+      x.shape,
+      out.shape,
+      args,
+      topOf(x, (at, _, value) => (out.data[at] = value), out),
+    ),
+  pool_argmax: (out, [x], args) =>
+    pooled(
+      x.shape,
+      out.shape,
+      args,
+      topOf(x, (at, tap) => (out.data[at] = tap), out),
+    ),
   pool_pick(out, [x, which], args) {
     out.data.fill(0);
     pooled(x.shape, out.shape, args, (at, tap, place) => {
@@ -85,7 +102,8 @@ Object.assign(KERNELS, {
 });
 
 function pooled(x, out, args, visit) {
-  const space = sizeOf(x.slice(2)), positions = sizeOf(out.slice(2));
+  const space = sizeOf(x.slice(2)),
+    positions = sizeOf(out.slice(2));
   for (let n = 0; n < x[0] * x[1]; n++)
     windows(x.slice(2), args.window, out.slice(2), args, (p, k, at) => visit(n * positions + p, k, n * space + at));
 }

@@ -1,77 +1,27 @@
-// The stage: the graph as SVG, of which only what is in view exists; from afar, where there is too much, as a canvas.
+// How the graph is drawn: as SVG, of which only what is in view exists; from afar, where there is too much, as a canvas.
 "use strict";
 
 // With more nodes than this in view they are drawn as dots.
 const MOST_DRAWN = 420;
 
-class Stage extends View {
-  constructor(model, app) {
-    super();
-    this.model = model;
-    this.app = app;
-    this.root = document.getElementById("graph");
-    this.far = document.getElementById("far");
-    this.world = svg("g", {}, this.root);
-    this.layers = {};
-    for (const name of ["clusters", "edges", "nodes", "tags", "pulses"]) this.layers[name] = svg("g", { class: name }, this.world);
-    this.drawn = new Map();
-    this.at = { x: 0, y: 0, scale: 1 };
-    this.lit = null;
-    this.listen();
-    this.arrange();
-    this.fit();
-  }
-
-  // --- where things stand ---
-
-  arrange() {
-    const { clientWidth: w, clientHeight: h } = this.root;
-    this.place = layout(this.model, (item) => this.sizeOf(item), w < 0.7 * h, [w - 100, Math.max(110, h - 205)]);
-    this.edgesOf = new Map();
-    const ending = new Map();
-    for (const e of this.place.edges) {
-      for (const id of [e.source, e.target]) this.edgesOf.set(id, [...(this.edgesOf.get(id) ?? []), e]);
-      ending.set(e.target, [...(ending.get(e.target) ?? []), e]);
-    }
-    const { boxes, down } = this.place;
-    for (const [target, edges] of ending) {
-      const box = boxes.get(target), room = down ? box.width : box.height;
-      const from = (e) => (e.through.length ? (e.through[e.through.length - 1].around?.[4] ?? e.through[e.through.length - 1]) : centre(boxes.get(e.source)))[down ? 0 : 1];
-      edges.sort((a, b) => from(a) - from(b));
-      const step = Math.min(15, (0.7 * room) / edges.length);
-      edges.forEach((e, i) => this.route(e, (i - (edges.length - 1) / 2) * step));
-    }
-    for (const element of this.drawn.values()) element.remove();
-    this.drawn.clear();
-  }
-
-  route(e, shift) {
-    const { boxes, down } = this.place, a = boxes.get(e.source), b = boxes.get(e.target);
-    const [p, q] = [centre(a), centre(b)];
-    const start = down ? [p[0], a.y + a.height] : [a.x + a.width, p[1]];
-    const end = down ? [q[0] + shift, b.y - 5] : [b.x - 5, q[1] + shift];
-    const points = [start];
-    e.d = `M${start}`;
-    for (const stop of [...e.through, end]) {
-      if (stop.around) {
-        e.d += around(points[points.length - 1], stop.around);
-        points.push(...stop.around);
-      } else {
-        const [[x0, y0], [x1, y1]] = [points[points.length - 1], stop];
-        e.d += down ? `C${x0} ${(y0 + y1) / 2} ${x1} ${(y0 + y1) / 2} ${x1} ${y1}` : `C${(x0 + x1) / 2} ${y0} ${(x0 + x1) / 2} ${y1} ${x1} ${y1}`;
-        points.push(stop);
-      }
-    }
-    const [x, y] = end;
-    e.head = down ? `M${x - 4} ${y - 2}L${x + 4} ${y - 2}L${x} ${y + 5}Z` : `M${x - 2} ${y - 4}L${x - 2} ${y + 4}L${x + 5} ${y}Z`;
-    const xs = points.map((v) => v[0]), ys = points.map((v) => v[1]);
-    e.box = { x: Math.min(...xs), y: Math.min(...ys), width: Math.max(...xs) - Math.min(...xs), height: Math.max(...ys) - Math.min(...ys) };
-  }
-
+// What a stage inherits beside `View`: `model`, `layers` to draw on, `drawn` what there is, `lit` the paths lit up.
+class Drawing extends View {
   words(item) {
     const n = item.node;
-    if (item.folded) return { name: shortened(item.folded.title, 30), how: say("nodes", { n: item.folded.members.length }) };
-    return { name: shortened(n.label, 26), how: n.template ? shortened(`= ${filled(n.template, n.inputs.map((x) => x.name))}`, 32) : "" };
+    if (item.folded)
+      return { name: shortened(item.folded.title, 30), how: say("nodes", { n: item.folded.members.length }) };
+    return {
+      name: shortened(n.label, 26),
+      how: n.template
+        ? shortened(
+            `= ${filled(
+              n.template,
+              n.inputs.map((x) => x.name),
+            )}`,
+            32,
+          )
+        : "",
+    };
   }
 
   thumb(item) {
@@ -82,23 +32,27 @@ class Stage extends View {
   sizeOf(item) {
     const { name, how } = this.words(item);
     const first = widthOf(name, "italic 600 14px Georgia, serif") + (how ? widthOf(how, "12px Georgia, serif") + 7 : 0);
-    const n = item.node, bold = "600 12.5px system-ui, sans-serif";
-    const second = Math.max(widthOf(this.model.short(n, n.value, this.model.value(n)), bold), widthOf(`ḡ ${this.model.short(n, n.cotangent, this.model.cotangent(n))}`, bold));
+    const n = item.node,
+      bold = "600 12.5px system-ui, sans-serif";
+    const second = Math.max(
+      widthOf(this.model.short(n, n.value, this.model.value(n)), bold),
+      widthOf(`ḡ ${this.model.short(n, n.cotangent, this.model.cotangent(n))}`, bold),
+    );
     const text = Math.max(first + (item.folded ? 16 : 0), second + (this.thumb(item) ? 58 : 10), 74) + 22;
     return [Math.round(text), item.node.cotangent === undefined && !item.folded ? 48 : 66];
   }
 
-  // --- what is drawn ---
-
   draw() {
-    const { x, y, scale } = this.at, { clientWidth: w, clientHeight: h } = this.root;
+    const { x, y, scale } = this.at,
+      { clientWidth: w, clientHeight: h } = this.root;
     this.world.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
     const view = { x: -x / scale - 80, y: -y / scale - 80, width: w / scale + 160, height: h / scale + 160 };
     const seen = [...this.place.items.keys()].filter((id) => meets(this.place.boxes.get(id), view));
     const afar = seen.length > MOST_DRAWN;
     const wanted = new Map();
     if (!afar) {
-      for (const key of this.place.open) if (key && meets(this.place.boxes.get(key), view)) wanted.set(`c${key}`, () => this.cluster(key));
+      for (const key of this.place.open)
+        if (key && meets(this.place.boxes.get(key), view)) wanted.set(`c${key}`, () => this.cluster(key));
       for (const e of this.place.edges) if (meets(e.box, view)) wanted.set(`e${e.key}`, () => this.edge(e));
       for (const id of seen) wanted.set(`n${id}`, () => this.node(this.place.items.get(id)));
     }
@@ -112,13 +66,17 @@ class Stage extends View {
   }
 
   drawFar(afar, view) {
-    const ratio = window.devicePixelRatio || 1, { clientWidth: w, clientHeight: h } = this.root, { x, y, scale } = this.at;
+    const ratio = window.devicePixelRatio || 1,
+      { clientWidth: w, clientHeight: h } = this.root,
+      { x, y, scale } = this.at;
     this.far.hidden = !afar;
     this.root.classList.toggle("afar", afar);
     if (!afar) return;
     this.far.width = w * ratio;
     this.far.height = h * ratio;
-    const context = this.far.getContext("2d"), style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
+    const context = this.far.getContext("2d"),
+      style = getComputedStyle(document.documentElement),
+      colour = (name) => style.getPropertyValue(name).trim();
     context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
     context.lineWidth = 0.7 / scale;
     context.strokeStyle = colour("--strong");
@@ -137,14 +95,32 @@ class Stage extends View {
       const box = boxes.get(id);
       if (!meets(box, view)) continue;
       const state = this.lit ? (this.lit.nodes.has(id) ? "lit" : "none") : this.model.stateOf(item.node);
-      context.fillStyle = colour(id === this.app.chosen || state === "lit" ? "--slope" : id === this.model.data.output ? "--backward" : paints[state]);
+      context.fillStyle = colour(
+        id === this.app.chosen || state === "lit"
+          ? "--slope"
+          : id === this.model.data.output
+            ? "--backward"
+            : paints[state],
+      );
       context.fillRect(box.x, box.y, box.width, box.height);
     }
   }
 
   cluster(key) {
-    const group = this.model.groups.get(key), box = this.place.boxes.get(key);
-    const g = svg("g", { class: "cluster", "data-group": key, tabindex: 0, role: "button", "aria-expanded": "true", "aria-label": say("opened", { name: group.title }) }, this.layers.clusters);
+    const group = this.model.groups.get(key),
+      box = this.place.boxes.get(key);
+    const g = svg(
+      "g",
+      {
+        class: "cluster",
+        "data-group": key,
+        tabindex: 0,
+        role: "button",
+        "aria-expanded": "true",
+        "aria-label": say("opened", { name: group.title }),
+      },
+      this.layers.clusters,
+    );
     svg("rect", { x: box.x, y: box.y, width: box.width, height: box.height, rx: 14 }, g);
     svg("text", { x: box.x + 14, y: box.y + 17 }, g, `${group.title}  ⊟`);
     svg("title", {}, g, say("close"));
@@ -152,17 +128,48 @@ class Stage extends View {
   }
 
   node(item) {
-    const box = this.place.boxes.get(item.id), n = item.node, { name, how } = this.words(item), state = this.model.stateOf(n);
+    const box = this.place.boxes.get(item.id),
+      n = item.node,
+      { name, how } = this.words(item),
+      state = this.model.stateOf(n);
     const kind = item.folded ? "group" : n.kind;
-    const g = svg("g", { class: `node ${kind} ${state}`, "data-id": item.id, tabindex: 0, role: "button", transform: `translate(${box.x} ${box.y})` }, this.layers.nodes);
-    svg("rect", { class: "box", width: box.width, height: box.height, rx: kind === "leaf" || kind === "parameter" ? 16 : 9 }, g);
+    const g = svg(
+      "g",
+      {
+        class: `node ${kind} ${state}`,
+        "data-id": item.id,
+        tabindex: 0,
+        role: "button",
+        transform: `translate(${box.x} ${box.y})`,
+      },
+      this.layers.nodes,
+    );
+    svg(
+      "rect",
+      { class: "box", width: box.width, height: box.height, rx: kind === "leaf" || kind === "parameter" ? 16 : 9 },
+      g,
+    );
     svg("rect", { class: "mark", x: 0, y: 12, width: 3.5, height: box.height - 24, rx: 1.7 }, g);
     svg("text", { x: 12, y: 20, class: "name" }, g, name);
     if (how) svg("text", { x: 12 + widthOf(name, "italic 600 14px Georgia, serif") + 7, y: 20, class: "how" }, g, how);
-    const lines = { value: svg("text", { x: 12, y: 39, class: "value" }, g), gradient: svg("text", { x: 12, y: 57, class: "gradient" }, g) };
+    const lines = {
+      value: svg("text", { x: 12, y: 39, class: "value" }, g),
+      gradient: svg("text", { x: 12, y: 57, class: "gradient" }, g),
+    };
     if (item.folded) svg("text", { x: box.width - 20, y: 20, class: "open" }, g, "⊞");
     if (this.thumb(item)) {
-      svg("image", { class: "thumb", x: box.width - 58, y: 27, width: 50, height: box.height - 33, preserveAspectRatio: "xMidYMid meet" }, g);
+      svg(
+        "image",
+        {
+          class: "thumb",
+          x: box.width - 58,
+          y: 27,
+          width: 50,
+          height: box.height - 33,
+          preserveAspectRatio: "xMidYMid meet",
+        },
+        g,
+      );
     }
     if (!item.folded && this.model.leaf(n) && this.model.value(n).data.length === 1) {
       lines.value.classList.add("scrub");
@@ -175,7 +182,9 @@ class Stage extends View {
 
   // The numbers and marks of a node as they are now.
   fill(g, item) {
-    const n = item.node, { player, chosen } = this.app, array = this.model.value(n);
+    const n = item.node,
+      { player, chosen } = this.app,
+      array = this.model.value(n);
     const shown = player ? player.shows(item.id) : { value: true, gradient: true };
     const value = shown.value ? this.model.short(n, n.value, array) : "?";
     const gradient = shown.gradient ? (shown.partial ?? this.model.short(n, n.cotangent, this.model.cotangent(n))) : "";
@@ -191,7 +200,12 @@ class Stage extends View {
     g.classList.toggle("chosen", chosen === item.id);
     g.classList.toggle("lit", Boolean(this.lit?.nodes.has(item.id)));
     const { name, how } = this.words(item);
-    g.setAttribute("aria-label", item.folded ? say("folded", { name, n: item.folded.members.length }) : say("aria", { name, how, value, gradient: gradient || say("noGradient") }));
+    g.setAttribute(
+      "aria-label",
+      item.folded
+        ? say("folded", { name, n: item.folded.members.length })
+        : say("aria", { name, how, value, gradient: gradient || say("noGradient") }),
+    );
     if (!player?.busy) {
       const state = this.model.stateOf(n);
       for (const s of ["fine", "none", "vanished", "zero", "burst"]) g.classList.toggle(s, s === state);
@@ -207,7 +221,9 @@ class Stage extends View {
   }
 
   paint(g, e) {
-    const weight = this.model.weight(e), comes = e.members.some((m) => m.piece >= 0), { player } = this.app;
+    const weight = this.model.weight(e),
+      comes = e.members.some((m) => m.piece >= 0),
+      { player } = this.app;
     const shown = player ? player.shows(e.source).value && player.shows(e.target).value : true;
     const lit = this.lit && e.members.some((m) => this.lit.edges.has(m.number));
     g.setAttribute("class", `edge ${this.model.state(weight, comes)}${shown ? "" : " waiting"}${lit ? " lit" : ""}`);
@@ -218,7 +234,9 @@ class Stage extends View {
 
   shareOf(e) {
     const live = this.lit.live;
-    const parts = e.members.map((m) => (live ? live.get(m.number) : this.lit.edges.get(m.number))).filter((s) => s !== undefined && s !== null);
+    const parts = e.members
+      .map((m) => (live ? live.get(m.number) : this.lit.edges.get(m.number)))
+      .filter((s) => s !== undefined && s !== null);
     return parts.length ? parts.reduce((a, b) => a + b, 0) : null;
   }
 
@@ -255,7 +273,8 @@ class Stage extends View {
   }
 
   tag(path, text, kind) {
-    const { x, y } = path.getPointAtLength(path.getTotalLength() / 2), g = svg("g", { class: `tag ${kind}` }, this.layers.tags);
+    const { x, y } = path.getPointAtLength(path.getTotalLength() / 2),
+      g = svg("g", { class: `tag ${kind}` }, this.layers.tags);
     const width = widthOf(text, "600 11.5px sans-serif") + 13;
     svg("rect", { x: x - width / 2, y: y - 9.5, width, height: 19, rx: 9.5 }, g);
     svg("text", { x, y: y + 4, "text-anchor": "middle" }, g, text);
@@ -265,10 +284,13 @@ class Stage extends View {
   pulse(e, forward, time) {
     const element = this.drawn.get(`e${e.key}`);
     if (!element || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-    const path = element.firstChild, length = path.getTotalLength(), dot = svg("circle", { r: 6, class: `pulse ${forward ? "forward" : "backward"}` }, this.layers.pulses);
+    const path = element.firstChild,
+      length = path.getTotalLength(),
+      dot = svg("circle", { r: 6, class: `pulse ${forward ? "forward" : "backward"}` }, this.layers.pulses);
     const start = performance.now();
     const move = (now) => {
-      const t = Math.min(1, (now - start) / time), eased = t * t * (3 - 2 * t);
+      const t = Math.min(1, (now - start) / time),
+        eased = t * t * (3 - 2 * t);
       const { x, y } = path.getPointAtLength(length * (forward ? eased : 1 - eased));
       dot.setAttribute("transform", `translate(${x} ${y})`);
       if (t < 1 && dot.isConnected) requestAnimationFrame(move);
@@ -282,51 +304,5 @@ class Stage extends View {
     const word = forward ? "now" : "now-back";
     for (const id of items) this.drawn.get(`n${id}`)?.classList.add(word);
     for (const e of edges) this.drawn.get(`e${e.key}`)?.classList.add(word);
-  }
-
-  // --- what the reader does ---
-
-  fold(key, folded) {
-    const before = this.place.boxes.get(key), anchor = before ? centre(before) : null;
-    if (folded) this.model.collapsed.add(key);
-    else {
-      this.model.collapsed.delete(key);
-      for (const outer of this.model.around(key)) this.model.collapsed.delete(outer);
-    }
-    this.arrange();
-    const after = this.place.boxes.get(key);
-    if (anchor && after) {
-      const [x, y] = centre(after);
-      this.at.x += (anchor[0] - x) * this.at.scale;
-      this.at.y += (anchor[1] - y) * this.at.scale;
-    }
-    this.app.arranged();
-    if (this.fitted) return this.fit();
-    this.draw();
-    this.refresh();
-  }
-
-  light(id) {
-    const found = id === null ? null : this.model.paths(id);
-    if (found) found.nodes = new Set([...found.nodes].map((n) => this.model.shownAs(n)));
-    this.lit = found && found.edges.size ? found : null;
-    this.refresh();
-  }
-
-  click(event) {
-    const g = event.target.closest?.("[data-id], [data-group]");
-    if (g) return this.press(g, event.target.matches(".open"));
-    const [x, y] = [event.offsetX, event.offsetY].map((v, i) => (v - [this.at.x, this.at.y][i]) / this.at.scale);
-    const hit = this.far.hidden ? null : [...this.place.items.keys()].find((id) => meets(this.place.boxes.get(id), { x, y, width: 0, height: 0 }));
-    this.app.choose(hit ?? null);
-    if (hit) this.centreOn(hit);
-  }
-
-  // A click or Enter: an open group folds, a folded one that is chosen already opens, anything else is chosen.
-  press(g, open = false) {
-    const { group, id } = g.dataset;
-    if (group) return this.fold(group, true);
-    if (this.place.items.get(id).folded && (open || this.app.chosen === id)) return this.fold(id, false);
-    this.app.choose(id);
   }
 }
