@@ -51,6 +51,7 @@ _LAZY = {
 
 #: Functions that are loaded when they are first asked for, and where they live.
 _LAZY_FUNCTIONS = {
+    "compare": ".interop.compare",
     "compile": ".modes.compile",
     "diagnose": ".explain.diagnosis",
     "draw": ".show.graph.drawing",

@@ -20,6 +20,14 @@ from ..ops.movement import astype
 from .application import Application, apply
 
 
+class CustomOp(OpDef):
+    """The op of a function with a derivative of its own; `definition` is what it was made of."""
+
+    __slots__ = ("definition",)
+
+    definition: CustomDerivative
+
+
 class CustomDerivative:
     """What `custom_derivative` returns: the function, whose rules are given with `.vjp` and `.jvp`."""
 
@@ -59,10 +67,16 @@ class CustomDerivative:
         def kernel(*arrays: Any, application: Application) -> Any:
             return self._eval(*arrays, application=application)
 
-        return OpDef(
+        op = CustomOp(
             self._name, kernel, infer=self._infer, family="custom", namespace="hidden", promotes=(), results=tuple,
             vjp=self._pull if self._vjp else None, jvp=self._push if self._jvp else None, doc=self.__doc__ or "",
         )  # fmt: skip
+        op.definition = self
+        return op
+
+    def recorded(self, tensors: Sequence[Tensor], application: Application) -> list[Tensor]:
+        """The leaves of the result as the function itself computes them, its rule left aside."""
+        return application.run(self._f, tensors)
 
     def _eval(self, *values: Any, application: Application) -> Any:
         ys = application.run(self._f, map(wrap, values))

@@ -1,4 +1,4 @@
-"""What is likely to have gone wrong where a derivative and a finite difference disagree."""
+"""What is likely to have gone wrong where two derivatives disagree: a rule's, and that by differences or of a library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .flat import FlatFunction, Vector
 _FACTORS = {-1.0: "the sign is wrong", 2.0: "a factor 2 too much", 0.5: "a factor 2 is missing"}
 
 
-class Comparison(NamedTuple):
+class Jacobians(NamedTuple):
     """Part of a real Jacobian (`rows` times J times `columns`), by the rules and by differences."""
 
     f: FlatFunction
@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
         return np.where(np.isfinite(error), error / self.allowed, np.inf)
 
 
-def likely_cause(c: Comparison, row: int, column: int) -> str:
+def likely_cause(c: Jacobians, row: int, column: int) -> str:
     """The first explanation that fits, the surest ones first."""
     f = c.f
     if f.narrow is not None:
@@ -44,10 +44,11 @@ def likely_cause(c: Comparison, row: int, column: int) -> str:
         return "the function is not finite here or half a step away: the point is at a pole or the edge of the domain."
     if not np.isfinite(c.by_rule[row, column]):
         return "the rule is not finite here; where infinity meets zero, give the trait 'singular' or use bl.where."
-    return _kink(c, row, column) or _dependent(c) or _pattern(c)
+    return kink(c, row, column) or _dependent(c) or _pattern(c)
 
 
-def _kink(c: Comparison, row: int, column: int) -> str | None:
+def kink(c: Jacobians, row: int, column: int) -> str | None:
+    """Do the slopes on the two sides of the point differ, or is a jump near it?"""
     near, nearer = one_sided_jump(c.f, c.columns[column])
     weight = np.abs(c.rows[row])
     gap, closer = float(weight @ near), float(weight @ nearer)
@@ -64,7 +65,7 @@ def _kink(c: Comparison, row: int, column: int) -> str | None:
     return None
 
 
-def _dependent(c: Comparison) -> str | None:
+def _dependent(c: Jacobians) -> str | None:
     """Is the error antisymmetric in a square matrix, so that it vanishes for symmetric changes?"""
     if not np.array_equal(c.columns, np.eye(c.f.x.size)):
         return None
@@ -83,35 +84,45 @@ def _dependent(c: Comparison) -> str | None:
     return None
 
 
-def _pattern(c: Comparison) -> str:
-    a, n = c.by_rule, c.by_differences
-    wrong = c.excess > 1
-    firm = wrong & (np.abs(n) > 100 * c.allowed)
-    if not np.any(a) and np.any(firm):
+def _pattern(c: Jacobians) -> str:
+    if _conjugated(c):
+        return "the imaginary part has the wrong sign: a conj is missing in the rule, or there is one too many."
+    return pattern(c.by_rule, c.by_differences, c.allowed) or "the rule is wrong here, in no simple pattern."
+
+
+def pattern(ours: Vector, theirs: Vector, allowed: Vector) -> str | None:
+    """What two derivatives, entry by entry, have to do with one another; None where it is nothing simple.
+
+    Args:
+        ours: by the rule.
+        theirs: by whatever is believed.
+        allowed: how far entries may lie apart.
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = ~(np.abs(ours - theirs) <= allowed)
+    firm = wrong & (np.abs(theirs) > 100 * allowed)
+    if not np.any(ours) and np.any(firm):
         return (
             "the rules see no path to this argument: detach, stop_gradient, .numpy() or a rounding cuts it, "
             "or the rule is None or 0."
         )
-    if np.all(np.abs(n[wrong]) <= c.allowed[wrong]):
+    if np.all(np.abs(theirs[wrong]) <= allowed[wrong]):
         return "the function does not change with this argument, but the rule says it does."
-    if _conjugated(c):
-        return "the imaginary part has the wrong sign: a conj is missing in the rule, or there is one too many."
-    if np.any(firm) and _same_where_right(c):
-        ratios = a[firm] / n[firm]
+    if np.any(firm) and _same_where_right(theirs, wrong, allowed):
+        ratios = ours[firm] / theirs[firm]
         factor = float(np.median(ratios))
         if np.all(np.abs(ratios - factor) <= 1e-3 * abs(factor - 1)):
             known = [text for k, text in _FACTORS.items() if abs(factor - k) < 1e-6]
             return f"every wrong entry is off by the same factor {factor:.6g}: {(known or ['a constant factor'])[0]}."
-    return "the rule is wrong here, in no simple pattern."
+    return None
 
 
-def _same_where_right(c: Comparison) -> bool:
+def _same_where_right(theirs: Vector, wrong: Vector, allowed: Vector) -> bool:
     """Do the entries that are right not contradict a common factor, being zero?"""
-    right = c.excess <= 1
-    return bool(np.all(np.abs(c.by_differences[right]) <= 100 * c.allowed[right])) or bool(np.sum(~right) > 1)
+    return bool(np.all(np.abs(theirs[~wrong]) <= 100 * allowed[~wrong])) or bool(np.sum(wrong) > 1)
 
 
-def _conjugated(c: Comparison) -> bool:
+def _conjugated(c: Jacobians) -> bool:
     """Are the partials conjugated, which changes the sign where just one of input and output is imaginary?"""
     inputs, outputs = (
         np.concatenate([np.tile([1.0, -1.0] if leaf.complex else [1.0], leaf.size) for leaf in layout])

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import ArgumentError, BacklitError, shown
-from .diagnosis import Comparison, likely_cause
+from .diagnosis import Jacobians, likely_cause
 from .differences import along
 from .flat import FlatFunction, Vector, locate
+from .ulp import apart
 
 MODES = ("reverse", "forward")
 
@@ -130,7 +131,7 @@ def _compare(
     mode: str,
     rtol: float,
     cotangents: Vector,
-) -> Comparison:
+) -> Jacobians:
     """Forward mode is compared along each direction, reverse mode for each pair of cotangent and direction."""
     by_differences = np.stack([d for d, _ in numeric], axis=1) if len(columns) else np.zeros((g.length, 0))
     noise = np.stack([n for _, n in numeric], axis=1) if len(columns) else np.zeros((g.length, 0))
@@ -144,10 +145,10 @@ def _compare(
         by_differences, noise = rows @ by_differences, np.abs(rows) @ noise
     size = np.maximum(np.abs(np.nan_to_num(by_rule)), np.abs(by_differences))
     allowed = rtol * (size + 0.01 * np.max(np.abs(by_differences), initial=0.0)) + noise + np.finfo(float).tiny
-    return Comparison(g, columns, rows, by_rule, by_differences, allowed)
+    return Jacobians(g, columns, rows, by_rule, by_differences, allowed)
 
 
-def _report(c: Comparison, level: int, what: str, complex_step: bool) -> str:
+def _report(c: Jacobians, level: int, what: str, complex_step: bool) -> str:
     row, column = np.unravel_index(int(np.argmax(c.excess)), c.excess.shape)
     wrong, total = int(np.sum(c.excess > 1)), c.excess.size
     rule, numeric = float(c.by_rule[row, column]), float(c.by_differences[row, column])
@@ -156,7 +157,7 @@ def _report(c: Comparison, level: int, what: str, complex_step: bool) -> str:
         f"  worst entry: d {_name(c.rows[row], c.f.outputs)} / d {_name(c.columns[column], c.f.inputs)}\n"
         f"    by the rules         {rule:.12g}\n"
         f"    by {'a complex step  ' if complex_step else 'differences     '}  {numeric:.12g}\n"
-        f"    they differ by {abs(rule - numeric):.3g}, allowed is {float(c.allowed[row, column]):.3g}\n"
+        f"    they differ by {apart(rule, numeric)}, allowed is {float(c.allowed[row, column]):.3g}\n"
         f"  likely cause: {likely_cause(c, int(row), int(column))}"
     )
 

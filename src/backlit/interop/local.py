@@ -1,0 +1,169 @@
+"""One node by itself, as it is computed here: its cotangents, how far results may lie apart, and what differences say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autodiff.rules import vjp_of
+from ..base.config import no_grad
+from ..base.dtypes import COMPLEX, FLOAT
+from ..graph.node import Node
+from ..graph.opdef import OpDef
+from ..graph.tensor import wrap
+from ..testing.diagnosis import Jacobians
+from ..testing.differences import along
+from ..testing.flat import FlatFunction, pack
+from ..testing.tolerances import EXACT, ROUNDINGS, ULPS, roundings
+from .libraries import moves
+
+#: What results change by when inputs and cotangents are moved by one unit in the last place is measured this often,
+TRIALS = 3
+#: and this many times that is what rounding may do: kernels round more than once, and a trial may hit a small change.
+AMPLIFIED = 16.0
+#: Up to so many numbers all derivatives of a node are found by differences; of larger ones along `DIRECTIONS` directions.
+FULL, DIRECTIONS = 48, 6
+#: A derivative by differences is good to this, relatively (see `check_grad`).
+BY_DIFFERENCES = 1e-6
+
+
+class Local(NamedTuple):
+    """A node with the values that it is looked at with.
+
+    Attributes:
+        values: of its inputs.
+        outs: its results, several or one.
+        cotangents: of these, None where there is none.
+        guarded: does a cotangent of 0 stay 0 whatever it meets, because something behind it selects?
+    """
+
+    op: OpDef
+    values: tuple[Any, ...]
+    params: dict[str, Any]
+    outs: tuple[Any, ...]
+    cotangents: tuple[Any, ...] = ()
+    guarded: bool = False
+
+    @property
+    def wanted(self) -> list[bool]:
+        """Which inputs have derivatives."""
+        return [moves(x) for x in self.values]
+
+    @property
+    def differentiable(self) -> bool:
+        """Has the op a rule, and a cotangent come to it?"""
+        return self.op.nondiff is None and not self.op.stops and any(g is not None for g in self.cotangents)
+
+    @property
+    def chooses(self) -> bool:
+        """Does it move or choose numbers, or round correctly? Then nothing but the same bits will do."""
+        return self.op.family == "movement" or self.op.name in EXACT
+
+    def pulled(self) -> list[Any]:
+        """The cotangents of the inputs, by the rule."""
+        several = self.op.results is not None
+        node = Node(
+            self.op, self.values, self.params, self.outs if several else self.outs[0],
+            self.outs if several else self.outs[0],
+        )  # fmt: skip
+        g: Any = tuple(
+            np.zeros_like(y) if c is None else c for c, y in zip(self.cotangents, self.outs, strict=True)
+        )  # fmt: skip
+        with no_grad(), np.errstate(all="ignore"):
+            return list(vjp_of(node, g if several else g[0], self.wanted, False, self.guarded))
+
+    def again(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The results on other values."""
+        with np.errstate(all="ignore"):
+            found = self.op.eval(*values, **self.params)
+        return tuple(found) if self.op.results is not None else (found,)
+
+    def slack(self) -> list[Any]:
+        """For each result how far, entry by entry, that of another good kernel may lie apart."""
+        ulps = 0.0 if self.chooses else roundings(self.op.name, _terms(self.values, self.outs))
+        allowed = [_eps(y) * ulps * np.abs(y) if _floats(y) else None for y in self.outs]
+        if self.chooses:
+            return allowed
+        rng = np.random.default_rng(0)
+        factor = AMPLIFIED if self.op.name not in ULPS else 4.0
+        for _ in range(TRIALS):
+            moved = self.again([_jittered(x, rng) for x in self.values])
+            allowed = [_grown(a, y, m, factor) for a, y, m in zip(allowed, self.outs, moved, strict=True)]
+        return allowed
+
+    def slack_of_cotangents(self, found: Sequence[Any]) -> list[Any]:
+        """The same for the cotangents of the inputs, which are `found`."""
+        terms = _terms(self.outs, self.values)
+        allowed = [None if c is None else _eps(c) * (ROUNDINGS + terms**0.5) * np.abs(c) for c in found]
+        rng = np.random.default_rng(1)
+        for _ in range(TRIALS):
+            values, outs = self.values, self.outs
+            if not self.chooses:  # a tie, or a kink, would be lost if inputs moved
+                values = tuple(_jittered(x, rng) for x in values)
+                outs = tuple(_jittered(y, rng) for y in self.again(values))
+            moved = self._replace(values=values, outs=outs, cotangents=tuple(_jittered(c, rng) for c in self.cotangents))
+            allowed = [_grown(a, c, m, AMPLIFIED) for a, c, m in zip(allowed, found, moved.pulled(), strict=True)]
+        return allowed
+
+    def by_differences(self, found: Sequence[Any]) -> Jacobians:
+        """The cotangents `found` of the inputs beside central differences, in float64 at the same point."""
+        wide = [_double(x) if w else x for x, w in zip(self.values, self.wanted, strict=True)]
+
+        def f(*moving: Any) -> list[Any]:
+            rest = iter(moving)
+            values = [next(rest).numpy() if w else x for x, w in zip(wide, self.wanted, strict=True)]
+            return [wrap(y) for y in self.again(values) if _floats(y)]
+
+        flat = FlatFunction(f, [x for x, w in zip(wide, self.wanted, strict=True) if w])
+        row = pack(
+            [np.zeros(y.shape) if c is None else np.asarray(c)
+             for c, y in zip(self.cotangents, self.outs, strict=True) if _floats(y)], flat.outputs,
+        )[None]  # fmt: skip
+        rule = pack(
+            [np.zeros(x.shape) if c is None else c for c, x, w in zip(found, wide, self.wanted, strict=True) if w],
+            flat.inputs,
+        )
+        size = flat.x.size
+        columns = np.eye(size) if size <= FULL else np.random.default_rng(2).uniform(-1, 1, (DIRECTIONS, size))
+        both = [along(flat, v) for v in columns]
+        numeric = np.stack([row @ d for d, _ in both], axis=1)
+        noise = np.stack([np.abs(row) @ n for _, n in both], axis=1)
+        by_rule = (columns @ rule)[None]
+        largest = float(np.max(np.abs(numeric), initial=0.0))
+        allowed = BY_DIFFERENCES * (np.maximum(np.abs(by_rule), np.abs(numeric)) + 0.01 * largest) + noise
+        return Jacobians(flat, columns, row, by_rule, numeric, allowed + np.finfo(float).tiny)
+
+
+def _terms(many: Sequence[Any], few: Sequence[Any]) -> float:
+    """How many numbers one number is made of, at least: the largest ratio of sizes."""
+    sizes = [np.size(x) for x in few if moves(x)]
+    return max((np.size(x) for x in many if moves(x)), default=1) / max(min(sizes, default=1), 1)
+
+
+def _floats(y: Any) -> bool:
+    return np.asarray(y).dtype.char in FLOAT
+
+
+def _eps(y: Any) -> float:
+    return float(np.finfo(np.asarray(y).dtype).eps)
+
+
+def _jittered(x: Any, rng: np.random.Generator) -> Any:
+    """Every number one unit in the last place up or down."""
+    if not moves(x):
+        return x
+    return (x * (1 + _eps(x) * rng.choice([-1.0, 1.0], np.shape(x)))).astype(x.dtype)
+
+
+def _grown(allowed: Any, y: Any, moved: Any, factor: float) -> Any:
+    if allowed is None:
+        return None
+    with np.errstate(all="ignore"):
+        change = np.nan_to_num(np.abs(moved - y), nan=0.0, posinf=0.0)
+        return np.maximum(allowed, factor * change)
+
+
+def _double(x: Any) -> Any:
+    return np.asarray(x, "complex128" if x.dtype.char in COMPLEX else "float64")
