@@ -65,6 +65,7 @@ from .explain.explanation import explain as explain
 from .array_api import linalg as linalg
 from .array_api import fft as fft
 from .array_api import random as random
+from .interop.compare import compare as compare
 from .modes.compile import compile as compile
 from .explain.diagnosis import diagnose as diagnose
 from .show.graph.drawing import draw as draw

@@ -127,8 +127,11 @@ class Comparison:
 
     @property
     def largest(self) -> Row | None:
-        """The row with the largest difference, in units in the last place; None if nothing was compared."""
-        return max((r for r in self.rows if not r.problem), key=lambda r: (r.ulp, r.share), default=None)
+        """The row that comes closest to what rounding may do, or is farthest beyond; None if nothing was compared.
+
+        Not the one with the most units in the last place: of a sum that cancels to nearly 0 hardly any digit is left.
+        """
+        return max((r for r in self.rows if not r.problem), key=lambda r: (r.share, r.ulp), default=None)
 
     @property
     def without(self) -> dict[str, str]:
@@ -142,7 +145,7 @@ class Comparison:
 
     def __str__(self) -> str:
         parts = ["\n".join(_wrapped(line) for line in self._heading())]
-        table = _aligned([_HEADS(self.dtypes), *self._table()])
+        table = _aligned([_heads(self.dtypes), *self._table()])
         return "\n\n".join([*parts, table]) if table else parts[0]
 
     def __repr__(self) -> str:
@@ -150,7 +153,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         heading = "".join(f"<p>{escape(line)}</p>" for line in self._heading() if line)
-        heads, *rows = [_HEADS(self.dtypes), *self._table()]
+        heads, *rows = [_heads(self.dtypes), *self._table()]
         head = "".join(f"<th>{escape(h)}</th>" for h in heads)
         body = "".join(
             "<tr{}>{}</tr>".format(' class="bad"' if any("!" in c for c in row) else "",
@@ -216,14 +219,16 @@ class Comparison:
         for node, rows in found.items():
             worst = max((r.share for r in rows.values()), default=0.0)
             cells = [_cell(rows.get((d, way))) for d in self.dtypes for way in ("forward", "backward")]
-            lines.append((worst, [self.tape.name(node), node.op.name, self.tape.line(node), self.tape.layer(node), *cells]))
+            lines.append(
+                (worst, [self.tape.name(node), node.op.name, self.tape.line(node), self.tape.layer(node), *cells])
+            )
         if len(lines) <= MANY:
             return [cells for _, cells in lines]
         kept = sorted(range(len(lines)), key=lambda i: -lines[i][0])[:MANY]
         return [*(lines[i][1] for i in sorted(kept)), [f"{len(lines) - MANY} more, closer"]]
 
 
-def _HEADS(dtypes: Sequence[str]) -> list[str]:  # noqa: N802
+def _heads(dtypes: Sequence[str]) -> list[str]:
     return ["node", "op", "line", "layer", *(f"{d} {way}" for d in dtypes for way in ("forward", "backward"))]
 
 

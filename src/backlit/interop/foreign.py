@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autodiff.custom import CustomOp
 from ..base.config import enable_grad, settings
-from ..base.dtypes import FLOAT, WEAK
+from ..base.dtypes import WEAK
 from ..explain.flatten import flattened
 from ..graph.bind import PICK
 from ..graph.node import Node
@@ -22,7 +22,11 @@ from .twins import TWINS, Without
 Function = Callable[..., Any]
 
 #: Of what several results of an op are fixed only up to a phase: the vectors that are columns, and those that are rows.
-_PHASES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {"eigh": ((1,), ()), "eig": ((1,), ()), "svd": ((0,), (2,))}
+_PHASES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "eigh": ((1,), ()),
+    "eig": ((1,), ()),
+    "svd": ((0,), (2,)),
+}
 
 
 class Ran(NamedTuple):
@@ -77,9 +81,9 @@ def _as_array(x: Any, among: Sequence[Any]) -> Any:
     if type(x) not in WEAK or isinstance(x, bool):
         return x
     for other in among:
-        if isinstance(other, (np.ndarray, np.generic)) and (other.dtype.char in FLOAT or isinstance(x, int)):
-            if other.dtype.kind != "b":
-                return np.asarray(x, other.dtype)
+        kind = other.dtype.kind if isinstance(other, (np.ndarray, np.generic)) else "b"
+        if kind in "fc" or (kind != "b" and isinstance(x, int)):
+            return np.asarray(x, other.dtype)
     return np.asarray(x)
 
 
@@ -120,7 +124,9 @@ def _of_custom(library: Library, op: CustomOp, args: Sequence[Any], params: dict
             if n not in functions and n.op is not PICK:
                 known[n] = _constant(library, n.value)
                 continue
-            inputs = [known[x] if isinstance(x, Node) else _constant(library, _as_array(x, [n.like])) for x in n.inputs or ()]
+            inputs = [
+                known[x] if isinstance(x, Node) else _constant(library, _as_array(x, [n.like])) for x in n.inputs or ()
+            ]
             known[n] = inputs[0][n.params["index"]] if n.op is PICK else functions[n](*inputs)
         return tuple(known[y.node] if y.node is not None else _constant(library, y.value) for y in flat.outputs)
 
@@ -161,5 +167,3 @@ def _in_phase(f: Function, library: Library, op: OpDef, args: Sequence[Any], our
         return tuple(outs)
 
     return turned
-
-

@@ -1,4 +1,4 @@
-"""One node by itself, as it is computed here: its cotangents, how far results may lie apart, and what differences say."""
+"""One node by itself, as computed here: its cotangents, how far results may lie apart, what differences say."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from ..testing.flat import FlatFunction, pack
 from ..testing.tolerances import EXACT, ROUNDINGS, ULPS, roundings
 from .libraries import moves
 
-#: What results change by when inputs and cotangents are moved by one unit in the last place is measured this often,
-TRIALS = 3
+#: What results change by when inputs and cotangents are moved by a few units in the last place is measured this often,
+TRIALS, MOVED = 3, 4.0
 #: and this many times that is what rounding may do: kernels round more than once, and a trial may hit a small change.
-AMPLIFIED = 16.0
-#: Up to so many numbers all derivatives of a node are found by differences; of larger ones along `DIRECTIONS` directions.
+AMPLIFIED = 6.0
+#: No entry is held to less than this share of the usual change: that of its own may round to 0 by chance.
+USUAL = 0.5
+#: Up to so many numbers all derivatives of a node are found by differences; else along `DIRECTIONS` directions.
 FULL, DIRECTIONS = 48, 6
 #: A derivative by differences is good to this, relatively (see `check_grad`).
 BY_DIFFERENCES = 1e-6
@@ -87,10 +89,10 @@ class Local(NamedTuple):
         if self.chooses:
             return allowed
         rng = np.random.default_rng(0)
-        factor = AMPLIFIED if self.op.name not in ULPS else 4.0
+        factor = AMPLIFIED if self.op.name not in ULPS else 1.0
         for _ in range(TRIALS):
-            moved = self.again([_jittered(x, rng) for x in self.values])
-            allowed = [_grown(a, y, m, factor) for a, y, m in zip(allowed, self.outs, moved, strict=True)]
+            moved = zip(allowed, self.outs, self.again([_jittered(x, rng) for x in self.values]), strict=True)
+            allowed = [_grown(a, y, m, factor, self.op.name not in ULPS) for a, y, m in moved]
         return allowed
 
     def slack_of_cotangents(self, found: Sequence[Any]) -> list[Any]:
@@ -103,7 +105,8 @@ class Local(NamedTuple):
             if not self.chooses:  # a tie, or a kink, would be lost if inputs moved
                 values = tuple(_jittered(x, rng) for x in values)
                 outs = tuple(_jittered(y, rng) for y in self.again(values))
-            moved = self._replace(values=values, outs=outs, cotangents=tuple(_jittered(c, rng) for c in self.cotangents))
+            g = tuple(_jittered(c, rng) for c in self.cotangents)
+            moved = self._replace(values=values, outs=outs, cotangents=g)
             allowed = [_grown(a, c, m, AMPLIFIED) for a, c, m in zip(allowed, found, moved.pulled(), strict=True)]
         return allowed
 
@@ -151,18 +154,19 @@ def _eps(y: Any) -> float:
 
 
 def _jittered(x: Any, rng: np.random.Generator) -> Any:
-    """Every number one unit in the last place up or down."""
+    """Every number a few units in the last place up or down."""
     if not moves(x):
         return x
-    return (x * (1 + _eps(x) * rng.choice([-1.0, 1.0], np.shape(x)))).astype(x.dtype)
+    return (x * (1 + MOVED * _eps(x) * rng.choice([-1.0, 1.0], np.shape(x)))).astype(x.dtype)
 
 
-def _grown(allowed: Any, y: Any, moved: Any, factor: float) -> Any:
+def _grown(allowed: Any, y: Any, moved: Any, factor: float, usual_too: bool = True) -> Any:
     if allowed is None:
         return None
     with np.errstate(all="ignore"):
         change = np.nan_to_num(np.abs(moved - y), nan=0.0, posinf=0.0)
-        return np.maximum(allowed, factor * change)
+        usual = float(np.sqrt(np.mean(np.square(change, dtype=np.float64)))) if usual_too and change.size else 0.0
+        return np.maximum(allowed, factor * np.maximum(change, USUAL * usual))
 
 
 def _double(x: Any) -> Any:

@@ -14,6 +14,7 @@ from ..graph.node import Node
 from ..graph.tensor import LEAF, Tensor, edge, leaf_node
 
 _WIDE = {"float64": "complex128", "float32": "complex64"}
+_REAL = {wide: real for real, wide in _WIDE.items()}
 
 
 def cast(x: Any, dtype: str) -> Any:
@@ -26,8 +27,9 @@ def cast(x: Any, dtype: str) -> Any:
 def narrowest(tape: Tape) -> str:
     """The one precision of all numbers in a graph; empty where there are several, or others than 32 and 64 bits."""
     found = {n.dtype.name for n in tape.nodes if n.op.results is None and n.dtype.char in FLOAT}
-    real = {{"complex128": "float64", "complex64": "float32"}.get(name, name) for name in found}
-    return real.pop() if len(real) == 1 and real <= set(_WIDE) else ""
+    real = {_REAL.get(name, name) for name in found}
+    (only,) = real if len(real) == 1 else ("",)
+    return only if only in _WIDE else ""
 
 
 def in_precision(tape: Tape, dtype: str) -> tuple[Tape, dict[Node, Node]]:

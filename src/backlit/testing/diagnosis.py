@@ -1,8 +1,8 @@
-"""What is likely to have gone wrong where two derivatives disagree: a rule's, and that by differences or of a library."""
+"""What is likely to have gone wrong where two derivatives disagree: a rule's, and another that is believed."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,7 +117,7 @@ def pattern(ours: Vector, theirs: Vector, allowed: Vector) -> str | None:
     return None
 
 
-def _same_where_right(theirs: Vector, wrong: Vector, allowed: Vector) -> bool:
+def _same_where_right(theirs: Vector, wrong: Any, allowed: Vector) -> bool:
     """Do the entries that are right not contradict a common factor, being zero?"""
     return bool(np.all(np.abs(theirs[~wrong]) <= 100 * allowed[~wrong])) or bool(np.sum(wrong) > 1)
 

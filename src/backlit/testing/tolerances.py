@@ -65,7 +65,7 @@ ULPS: dict[str, int] = {
 }  # fmt: skip
 
 
-def roundings(op: str, terms: int = 1) -> float:
+def roundings(op: str, terms: float = 1) -> float:
     """How many units in the last place results of an op may lie apart, apart from what it amplifies.
 
     0 for ops in `EXACT` and those that only move, the figure in `ULPS` for functions, and `ROUNDINGS` for all others,

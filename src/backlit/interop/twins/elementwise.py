@@ -105,11 +105,12 @@ ELEMENTWISE: dict[str, Twin] = {
     "nan_to_num": Twin("nan_to_num", "numpy.nan_to_num", _tf_nan_to_num),
     # truth
     **same("logical_and logical_or logical_xor logical_not"),
-    **{
-        n: Twin(t, f"numpy.{n}", f"math.{n}")
-        for n, t in {"equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt",
-                     "greater_equal": "ge"}.items()
-    },  # fmt: skip
+    "equal": Twin("eq", "numpy.equal", "math.equal"),
+    "not_equal": Twin("ne", "numpy.not_equal", "math.not_equal"),
+    "less": Twin("lt", "numpy.less", "math.less"),
+    "less_equal": Twin("le", "numpy.less_equal", "math.less_equal"),
+    "greater": Twin("gt", "numpy.greater", "math.greater"),
+    "greater_equal": Twin("ge", "numpy.greater_equal", "math.greater_equal"),
     "isfinite": Twin("isfinite", "numpy.isfinite", "math.is_finite"),
     "isinf": Twin("isinf", "numpy.isinf", "math.is_inf"),
     "isnan": Twin("isnan", "numpy.isnan", "math.is_nan"),
@@ -117,7 +118,8 @@ ELEMENTWISE: dict[str, Twin] = {
     # bits
     **same("bitwise_and bitwise_or bitwise_xor", tensorflow=_TNP),
     "bitwise_invert": Twin(
-        "bitwise_not", "numpy.bitwise_not",
+        "bitwise_not",
+        "numpy.bitwise_not",
         lambda tf, x: tf.logical_not(x) if x.dtype == tf.bool else tf.bitwise.invert(x),
     ),
     "bitwise_left_shift": Twin("bitwise_left_shift", "numpy.left_shift", "bitwise.left_shift"),
@@ -130,7 +132,8 @@ ELEMENTWISE: dict[str, Twin] = {
     "softsign": Twin("nn.functional.softsign", "nn.soft_sign", "nn.softsign"),
     "mish": Twin("nn.functional.mish", "nn.mish", lambda tf, x: x * tf.math.tanh(tf.math.softplus(x))),
     "leaky_relu": Twin(
-        "nn.functional.leaky_relu", "nn.leaky_relu",
+        "nn.functional.leaky_relu",
+        "nn.leaky_relu",
         lambda tf, x, *, negative_slope: tf.where(x > 0, x, x * negative_slope),
     ),
     "elu": Twin("nn.functional.elu", "nn.elu", lambda tf, x, *, alpha: _tf_exponential_unit(tf, x, alpha, 1.0)),
@@ -143,5 +146,5 @@ ELEMENTWISE: dict[str, Twin] = {
     "hard_tanh": Twin("nn.functional.hardtanh", "nn.hard_tanh", lambda tf, x: tf.clip_by_value(x, -1, 1)),
     "hard_sigmoid": Twin("nn.functional.hardsigmoid", "nn.hard_sigmoid", lambda tf, x: tf.nn.relu6(x + 3) / 6),
     "hard_swish": Twin("nn.functional.hardswish", "nn.hard_swish", lambda tf, x: x * (tf.nn.relu6(x + 3) / 6)),
-    **without(["threefry"], "random bits: this generator is checked beside published ones, not beside other generators"),
+    **without(["threefry"], "random bits: this generator is checked beside published ones, not other generators"),
 }

@@ -37,7 +37,9 @@ def _truth(torch: str, tensorflow: str) -> Twin:
     return Twin(
         in_torch,
         lambda j, x, *, axis, keepdims: getattr(j.numpy, torch)(x, axis=axis, keepdims=keepdims),
-        lambda tf, x, *, axis, keepdims: getattr(tf.math, tensorflow)(tf.cast(x, tf.bool), axis=axis, keepdims=keepdims),
+        lambda tf, x, *, axis, keepdims: getattr(tf.math, tensorflow)(
+            tf.cast(x, tf.bool), axis=axis, keepdims=keepdims
+        ),
     )
 
 
