@@ -157,7 +157,7 @@ class Beside:
             return causes.of_values(local, ours, theirs, local.slack()[row.input], row.ulp, title)
         found = local.pulled()
         if theirs is None:
-            return causes.of_differences(local, found, title)
+            return causes.of_differences(local, row.input, found)
         allowed = local.slack_of_cotangents(found)
         mine, yours = _filled(found[row.input], theirs, local.values[row.input])
         found[row.input] = mine

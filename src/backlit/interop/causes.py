@@ -125,11 +125,21 @@ def of_cotangents(local: Local, slot: int, ours: Sequence[Any], theirs: Any, all
     return Cause(said + found[0].upper() + found[1:].rstrip(".") + ".", _rule(local, found), True)
 
 
-def of_differences(local: Local, ours: Sequence[Any], title: str) -> Cause:
-    """Why the rule and differences of the kernel disagree."""
+def of_differences(local: Local, slot: int, ours: Sequence[Any]) -> Cause:
+    """Why the rule of an input and differences of the kernel disagree."""
     c = local.by_differences(ours)
     row, column = (int(i) for i in np.unravel_index(int(np.argmax(c.excess)), c.excess.shape))
-    found = likely_cause(c, row, column)
+    found: str | None = None
+    if len(c.columns) == c.f.x.size:  # each derivative by itself is known
+        leaf = sum(local.wanted[:slot])
+        start = sum(x.length for x in c.f.inputs[:leaf])
+        part = slice(start, start + c.f.inputs[leaf].length)
+        shape = c.f.inputs[leaf].shape
+        mine, theirs, allowed = (m[0, part] for m in (c.by_rule, c.by_differences, c.allowed))
+        found = pattern(mine, theirs, allowed)
+        if found is None and not c.f.inputs[leaf].complex:
+            found = arranged(mine.reshape(shape), theirs.reshape(shape), allowed)
+    found = found or likely_cause(c, row, column)
     return Cause(f"{_whose(local)}: {found}", _rule(local, found), True)
 
 
@@ -178,34 +188,24 @@ def arranged(ours: Any, theirs: Any, allowed: Any) -> str | None:
     slack = float(np.max(allowed, initial=0.0)) * 100 + _floor(theirs) * 100
     for words, moved in _arrangements(ours):
         if moved.shape == theirs.shape and np.all(np.abs(moved - theirs) <= slack):
-            return words
+            return f"{words}: the numbers are right, their places are not."
     for axis, other in permutations(range(np.ndim(theirs)), 2):
         a, b = np.sum(ours, axis=axis), np.sum(theirs, axis=other)
         if a.shape == b.shape and a.size > 1 and np.all(np.abs(a - b) <= slack * ours.shape[axis]):
-            return f"the wrong axis: sums over axis {axis} are those over axis {other} there"
+            return f"the wrong axis: sums over axis {axis} are those over axis {other} there."
     return None
 
 
 def _arrangements(x: Any) -> Iterator[tuple[str, Any]]:
-    if 2 <= np.ndim(x) <= 4:
-        for axes in permutations(range(np.ndim(x))):
-            if axes != tuple(range(np.ndim(x))):
-                words = (
-                    "a transpose is missing, or one too many"
-                    if np.ndim(x) == 2
-                    else f"the axes are in the order {axes}"
-                )
-                yield f"{words}: the numbers are right, their places are not", np.transpose(x, axes)
-                if len(set(x.shape)) < len(x.shape):
-                    turned = np.reshape(np.transpose(x, axes), x.shape)
-                    yield f"{words}: the numbers are right, their places are not", turned
+    for axes in permutations(range(np.ndim(x))) if 2 <= np.ndim(x) <= 4 else ():
+        words = "a transpose is missing, or one too many" if np.ndim(x) == 2 else f"axes stand in the order {axes}"
+        turned = np.transpose(x, axes)
+        yield words, turned
+        yield words, turned.reshape(x.shape)
     for axis in range(np.ndim(x)):
-        yield f"turned round along axis {axis}: the numbers are right, their places are not", np.flip(x, axis)
-        for shift in (1, -1):
-            yield (
-                f"shifted by one along axis {axis}: the numbers are right, their places are not",
-                np.roll(x, shift, axis),
-            )
+        yield f"turned round along axis {axis}", np.flip(x, axis)
+        yield f"shifted along axis {axis}", np.roll(x, 1, axis)
+        yield f"shifted along axis {axis}", np.roll(x, -1, axis)
 
 
 def _referee(local: Local, ours: Sequence[Any]) -> Jacobians | None:

@@ -13,6 +13,9 @@ from .flat import FlatFunction, Vector
 _FACTORS = {-1.0: "the sign is wrong", 2.0: "a factor 2 too much", 0.5: "a factor 2 is missing"}
 
 
+TRANSPOSED = "a transpose is missing, or one too many: the numbers are right, their places are not."
+
+
 class Jacobians(NamedTuple):
     """Part of a real Jacobian (`rows` times J times `columns`), by the rules and by differences."""
 
@@ -53,7 +56,7 @@ def kink(c: Jacobians, row: int, column: int) -> str | None:
     weight = np.abs(c.rows[row])
     gap, closer = float(weight @ near), float(weight @ nearer)
     size = abs(c.by_rule[row, column]) + abs(c.by_differences[row, column])
-    if closer > 4 * gap > 0:
+    if closer > 4 * gap > 0 and closer > 1e-3 * size:  # less is rounding, which grows as the step falls
         return "a jump within one step of the point; check at a point farther from it."
     if closer > 1e-3 * size and closer > 0.5 * gap:
         return (
@@ -66,7 +69,7 @@ def kink(c: Jacobians, row: int, column: int) -> str | None:
 
 
 def _dependent(c: Jacobians) -> str | None:
-    """Is the error antisymmetric in a square matrix, so that it vanishes for symmetric changes?"""
+    """Is a square matrix transposed, or the error antisymmetric in it, so that it vanishes for symmetric changes?"""
     if not np.array_equal(c.columns, np.eye(c.f.x.size)):
         return None
     start = 0
@@ -75,7 +78,12 @@ def _dependent(c: Jacobians) -> str | None:
         start += leaf.length
         if len(leaf.shape) < 2 or leaf.shape[-1] != leaf.shape[-2] or leaf.complex:
             continue
-        error, allowed = (m[:, part].reshape(-1, *leaf.shape) for m in (c.by_rule - c.by_differences, c.allowed))
+        rule, believed, allowed = (
+            m[:, part].reshape(-1, *leaf.shape) for m in (c.by_rule, c.by_differences, c.allowed)
+        )
+        error = rule - believed
+        if np.all(np.abs(rule.swapaxes(-1, -2) - believed) <= 2 * allowed) and np.any(np.abs(error) > allowed):
+            return TRANSPOSED
         if np.all(np.abs(error + error.swapaxes(-1, -2)) <= 2 * allowed) and np.any(np.abs(error) > allowed):
             return (
                 f"the function takes {leaf.path} for symmetric (it may read one triangle only), so that its "
