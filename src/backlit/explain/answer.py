@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from html import escape
 from typing import Any, NamedTuple
 
 from ..graph.node import Node
+from .rows import as_html, as_text
 from .tape import Tape
 
-#: Columns of the text.
-WIDTH = 100
 _SIZES = {
     "none": "There is no gradient", "zero": "The gradient is 0", "small": "The gradient is small",
     "nonfinite": "The gradient is not finite", "fine": "The gradient is fine",
@@ -95,20 +92,9 @@ class Why(NamedTuple):
         return [*found, ("mend", self.mend)] if self.mend else found
 
     def __str__(self) -> str:
-        lines = textwrap.wrap(self.headline, WIDTH)
-        for word, text in self.rows:
-            lines += textwrap.wrap(
-                text, WIDTH, initial_indent=f"  {word:<9}", subsequent_indent=" " * 11, break_long_words=False,
-                break_on_hyphens=False,
-            )  # fmt: skip
-        return "\n".join(lines)
+        return as_text(self.headline, self.rows)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left;vertical-align:top'>{escape(word)}</th>"
-            f"<td style='text-align:left'>{escape(text)}</td></tr>"
-            for word, text in self.rows
-        )
-        return f"<div><b>{escape(self.headline)}</b><table>{rows}</table></div>"
+        return as_html(self.headline, self.rows)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 
-#: Columns of the text.
-WIDTH = 100
+from .rows import as_html, as_text
+
 #: Of a longer way only the ends are shown.
 LONG = 9
 
@@ -155,23 +153,12 @@ class Origin(NamedTuple):
         return [*found, ("mend", self.mend)]
 
     def __str__(self) -> str:
-        lines = textwrap.wrap(f"{self.end}. {self._born}.", WIDTH)
-        for word, text in self.rows:
-            lines += textwrap.wrap(
-                text, WIDTH, initial_indent=f"  {word:<8}", subsequent_indent=" " * 10, break_long_words=False,
-                break_on_hyphens=False,
-            )  # fmt: skip
-        return "\n".join(lines)
+        return as_text(f"{self.end}. {self._born}.", self.rows)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left;vertical-align:top'>{escape(word)}</th>"
-            f"<td style='text-align:left'>{escape(text)}</td></tr>"
-            for word, text in self.rows
-        )
-        return f"<div><b>{escape(self.end)}. {escape(self._born)}.</b><table>{rows}</table></div>"
+        return as_html(f"{self.end}. {self._born}.", self.rows)
 
 
 def described(x: Any) -> str:
