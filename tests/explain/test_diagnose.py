@@ -15,6 +15,7 @@ from backlit.explain.diagnosis import Diagnosis
 from backlit.explain.faults import FAULTS, limit
 from backlit.explain.findings import Findings, LayerFigures, Snapshot
 from backlit.explain.rules import RULES, judged
+from backlit.nn.passes import unmade
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(512, 8)).astype(np.float32)
@@ -115,12 +116,46 @@ def test_numbers_that_are_not_finite_are_told_without_a_trial() -> None:
 
 @pytest.mark.parametrize(
     ("batch", "options", "message"),
-    [(None, {}, "inputs, targets"), (X, {}, "inputs, targets"), ((X, Y), {"steps": 2}, "at least 10")],
+    [
+        (None, {}, "inputs, targets"),
+        (X, {}, "inputs, targets"),
+        ((X, Y), {"steps": 2}, "at least 10"),
+        ((X, Y), {"loss": None}, "a function of outputs and targets, its name"),
+        ((X, Y), {"model": len}, "expected a network, a backlit.nn.Layer, got builtin_function_or_method"),
+        ((X, Y[1:]), {}, "whose first axis, which counts the samples, has one size"),
+        (({"a": X, "b": X}, Y), {}, "a dict with 'a', 'b'; several inputs of one model are a tuple"),
+    ],
 )
 def test_bad_input_is_told(batch: Any, options: Any, message: str) -> None:
-    model = nn.Sequential(nn.Dense(2)).build((8,))
-    with pytest.raises(bl.ArgumentError, match=message):
-        bl.diagnose(model, "auto", batch, **options)
+    given = {"model": nn.Sequential(nn.Dense(2)).build((8,)), "loss": "auto", "batch": batch, **options}
+    with pytest.raises(bl.BacklitError, match=message):
+        bl.diagnose(**given)
+
+
+class Two(nn.Layer):
+    """A network with two inputs."""
+
+    def __init__(self) -> None:
+        self.a, self.b, self.end = nn.Dense(8, "tanh"), nn.Dense(8), nn.Dense(1)
+
+    def forward(self, x: Any, z: Any) -> Any:
+        return self.end(self.a(x) + self.b(z))
+
+
+def test_data_come_in_the_forms_that_fit_takes_and_parameters_need_not_be_there() -> None:
+    model, y = Two(), X[:, :1] > 0
+    for batch in [((X, X[:, :2]), y), (X, X[:, :2], y), [(X.tolist(), X[:, :2].tolist()), y.tolist()]]:
+        found = bl.diagnose(model, "binary_cross_entropy", batch, optimizer=optim.sgd(1e-6), steps=50)
+        assert found.verdicts[0].fault == "learning rate too low"
+        assert found.outcomes[0] is not None
+        assert found.outcomes[0].helped
+        assert "\nTwo" not in str(found)
+    assert unmade(model) == ["a", "b", "end"]
+
+
+def test_one_sample_says_nothing_of_how_outputs_differ() -> None:
+    found = looked_at(nn.Dense(8, "tanh"), nn.Dense(1), data=(X[:1], X[:1, :1]), steps=20)
+    assert "constant output" not in [v.fault for v in found.verdicts]
 
 
 def test_every_limit_is_used_and_every_root_is_a_fault() -> None:

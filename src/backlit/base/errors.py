@@ -45,5 +45,5 @@ class MissingExtra(BacklitError, ImportError):
 
 def shown(value: object, limit: int = 80) -> str:
     """`repr(value)` cut to `limit` characters, for use inside an error message."""
-    text = repr(value)
+    text = " ".join(repr(value).split()) if not isinstance(value, str) else repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -79,10 +79,9 @@ class Loader:
             raise ArgumentError(f"Loader: prefetch must be 0 or more batches, got {self.prefetch}.")
         self.steps = self.size // self.batch_size if drop_last else -(-self.size // self.batch_size)
         if self.steps == 0:
-            mend = " or drop_last=False" if self.size else ""
             raise ArgumentError(
-                f"Loader: {self.size} sample(s) make no batch of {self.batch_size}; give more samples, a smaller "
-                f"batch_size{mend}."
+                f"Loader: {self.size} sample(s) make no batch of {self.batch_size}; give more samples"
+                f"{', a smaller batch_size or drop_last=False' if self.size else ''}."
             )
         self.key = key if isinstance(key, (Tensor, np.ndarray)) else key_of(key)
         self.shuffle, self.transform, self.augment, self.drop_last = shuffle, transform, augment, drop_last

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.errors import ArgumentError
+from ..base.errors import ArgumentError, shown
+from ..data import Loader, Part
 from ..nn import Layer
 from ..optim import Optimizer, adam
 from ..train.files import write_whole
+from ..train.fitting import arrays_of
 from .findings import Findings
 from .flow import Flow
 from .measuring import Measured
@@ -89,8 +91,9 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(
-    model: Layer, loss: Any = "auto", batch: Sequence[Any] | None = None, *, optimizer: Optimizer | None = None,
-    validation: Sequence[Any] | None = None, steps: int = 200, batch_size: int = 64, mends: bool = True, seed: int = 0,
+    model: Layer, loss: Any = "auto", batch: Sequence[Any] | Part | None = None, *, optimizer: Optimizer | None = None,
+    validation: Sequence[Any] | Part | None = None, steps: int = 200, batch_size: int = 64, mends: bool = True,
+    seed: int = 0,
 ) -> Diagnosis:  # fmt: skip
     """Say what is wrong with a training, why, and what mends it.
 
@@ -100,7 +103,7 @@ def diagnose(
     Args:
         model: the network.
         loss: `loss(outputs, targets)`, or the name of one of `nn.losses`; "auto" goes by the targets, as `fit` does.
-        batch: inputs and targets, as arrays: one batch, or a whole data set.
+        batch: `(inputs, targets)`, or a `Part`: one batch, or a whole data set; several inputs are a tuple.
         optimizer: the one that is used; by default `optim.adam()`.
         validation: the same of data that are not trained on; without them over-fitting is not seen.
         steps: of the trial.
@@ -117,21 +120,42 @@ def diagnose(
     >>> bl.diagnose(model, "cross_entropy", (x, y), optimizer=optim.sgd(300.0), mends=False).verdicts[0].fault
     'learning rate too high'
     """
-    if batch is None or isinstance(batch, np.ndarray) or len(batch) < 2:
+    if not isinstance(model, Layer):
         raise ArgumentError(
-            "diagnose: expected batch=(inputs, targets), arrays with one row for each sample; got "
-            f"{'nothing' if batch is None else f'{type(batch).__name__} of length {len(batch)}'}."
+            f"diagnose: expected a network, a backlit.nn.Layer, got {type(model).__name__}. What is computed without "
+            "layers is told about by bl.explain, bl.why and bl.trace_nonfinite."
+        )
+    if not isinstance(loss, str) and not callable(loss):
+        raise ArgumentError(
+            f'diagnose: loss must be a function of outputs and targets, its name, or "auto"; got {shown(loss)}.'
         )
     if steps < 10:
         raise ArgumentError(f"diagnose: steps must be at least 10, to see where the loss goes; got {steps}.")
-    held = None if validation is None else tuple(validation)
-    experiment = Experiment(model, loss, optimizer or adam(), tuple(batch), held, batch_size, seed)
+    data = _samples(batch, "batch")
+    held = None if validation is None else _samples(validation, "validation")
+    experiment = Experiment(model, loss, optimizer or adam(), data, held, batch_size, seed)
     return examined(experiment, steps, mends)
+
+
+def _samples(given: Any, name: str) -> tuple[Any, ...]:
+    """Inputs and targets, in the forms that `fit` takes or all in one row, as arrays with as many samples each."""
+    if not isinstance(given, Part):
+        if not isinstance(given, (tuple, list)) or len(given) < 2:
+            raise ArgumentError(
+                f"diagnose: expected {name}=(inputs, targets), arrays with one row for each sample; got "
+                f"{'nothing' if given is None else shown(given)}."
+            )
+        *inputs, y = given
+        given = arrays_of(inputs[0] if len(inputs) == 1 else tuple(inputs), y)
+    else:
+        given = arrays_of(given)
+    return Loader(given, 1).arrays  # which says so if there are more inputs than targets, or none
 
 
 def examined(experiment: Experiment, steps: int = 200, mends: bool = True) -> Diagnosis:
     """The diagnosis of an experiment."""
     measured = Measured(experiment, steps)
+    experiment = experiment._replace(model=measured.runner.model)  # a copy, whose parameters are there
     verdicts = [v._replace(mends=mends_for(v.fault, v.layer, v.figures, experiment)) for v in judged(measured.findings)]
     outcomes = [
         tried(v, experiment, steps, before=measured.run) if mends and v.mends and not v.because else None
@@ -157,6 +181,8 @@ def _table(f: Findings) -> list[str]:
     """A line for each layer with parameters or an activation: its output, its gradient, its weights."""
     rows = [("layer", "output", "dead", "mean |f'|", "gradient", "grad/weight", "step/weight")]
     for path, x in f.first.layers.items():
+        if not path and len(f.first.layers) > 1:  # the model as a whole; an activation here is one of the loss
+            continue
         own = {p: q for p, q in f.first.parameters.items() if p.rpartition(".")[0] == path and len(q.shape) > 1}
         if not own and not x.activation:
             continue

@@ -187,7 +187,8 @@ def _activations(nodes: set[Node]) -> dict[str, list[Node]]:
 def _of_layer(node: Node, cotangent: Any) -> dict[str, Any]:
     x = wrap(node.value, None) if node.value is not None else edge(node)
     size = rms(x)
-    spread = mean(std(x, axis=0)) / maximum(size, np.finfo(x.dtype).tiny) if x.ndim > 1 else np.float32(np.nan)
+    several = x.ndim > 1 and x.shape[0] > 1
+    spread = mean(std(x, axis=0)) / maximum(size, np.finfo(x.dtype).tiny) if several else np.float32(np.nan)
     back = np.float32(0.0) if cotangent is None else rms(_tensor(cotangent))
     return {"rms": size, "largest": max_(abs_(x)), "spread": spread, "cotangent": back}
 

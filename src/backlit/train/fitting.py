@@ -113,7 +113,7 @@ def evaluate(
     metrics: Sequence[str | Metric] | None = None, threads: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The mean loss and the metrics of a model on data, as `fit` takes them."""
-    data = x if isinstance(x, Loader) else Loader(_arrays(x, y), batch_size, shuffle=False)
+    data = x if isinstance(x, Loader) else Loader(arrays_of(x, y), batch_size, shuffle=False)
     goal = goal_of(model, data.read(data.rows(0)[:1]), loss, metrics)
     goal.check(data, "evaluate")
     return Evaluation(model, goal, threads)(model.values(), data)
@@ -138,7 +138,7 @@ def loaders(
         if isinstance(x, Dataset):
             validation = x.validation if validation is None else validation
             x = x.train
-        arrays = _arrays(x, y)
+        arrays = arrays_of(x, y)
         if weights is not None:
             arrays = (*arrays, np.asarray(weights, config.get().default_dtype))
         if isinstance(validation, float):
@@ -153,7 +153,7 @@ def loaders(
             f"validation: expected (x, y), a Part, a Loader or a share such as 0.1, got {shown(validation)}."
         )
     given = (validation,) if isinstance(validation, Part) else validation
-    arrays = _arrays(*given[:2])
+    arrays = arrays_of(*given[:2])
     if not len(arrays[-1]):
         raise ArgumentError("validation: there is no sample in it; give some, or leave validation out.")
     if weights is not None:
@@ -173,8 +173,8 @@ def optimizer_of(name: str, lr: Any = None, **options: Any) -> Optimizer:
     return make(**options) if lr is None else make(lr, **options)
 
 
-def _arrays(x: Any, y: Any = None) -> tuple[Any, ...]:
-    """Inputs and targets as a flat tuple of arrays."""
+def arrays_of(x: Any, y: Any = None) -> tuple[Any, ...]:
+    """Inputs (a tuple of arrays where there are several) and targets, or a `Part`, as a flat tuple of arrays."""
     if isinstance(x, Part):
         x, y = x.x, x.y
     if y is None:
@@ -188,6 +188,11 @@ def _inputs(x: Any) -> tuple[Any, ...]:
 
 def _numbers(x: Any) -> Any:
     """Arrays as they are, but float64 in the dtype of the parameters; what lies on disk stays there."""
+    if isinstance(x, dict):
+        raise ArgumentError(
+            f"expected an array, got a dict with {', '.join(map(repr, x))}; several inputs of one model are a tuple of "
+            "arrays, (x1, x2), several targets the columns of one array."
+        )
     try:
         array = np.asanyarray(x)
     except ValueError:
