@@ -30,6 +30,13 @@ def with_derivative(f, z):
     return value.numpy(), pull(np.ones_like(z))[0].numpy()
 
 
+def explained():
+    """Softmax's first probability at z = 0.5, written out: z moves it by two paths."""
+    z = bl.tensor(0.5, requires_grad=True)
+    own = bl.exp(z)
+    return bl.explain(own / (own + float(np.exp(OTHERS).sum())))
+
+
 def draw(path, z, curves):
     title = "The sigmoid passes at most a quarter of a gradient; tanh and ReLU can pass it whole"
     with style.picture(path, title, rows=2, columns=3, size=(12, 6.6)) as (_, axes):

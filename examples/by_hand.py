@@ -131,6 +131,13 @@ def without_a_loss(layers):
     return dw, db
 
 
+def explained():
+    """The gradients of the first layer, in shapes."""
+    layers = [{name: bl.tensor(x, requires_grad=True) for name, x in layer.items()} for layer in start()]
+    names = {f"{name}{i}": x for i, layer in enumerate(layers, 1) for name, x in layer.items()}
+    return bl.explain(loss(layers, X), wrt=["w1", "b1"], names=names)
+
+
 def draw(path, layers, losses, ways):
     title = f"One gradient, {'three' if len(ways) == 3 else 'two'} ways; and why it needs x.T"
     mosaic = [["loss", "loss", "ways"], ["x.T", "d", "dw"]]

@@ -34,6 +34,12 @@ def walk(steps):
     return np.array(path)
 
 
+def explained():
+    """The slope at the start (1, 0): each variable has several paths, and they pull in different directions."""
+    x, y = bl.tensor(1.0, requires_grad=True), bl.tensor(0.0, requires_grad=True)
+    return bl.explain(himmelblau(x, y))
+
+
 def draw(path, walks):
     title = "Five starts, four minima: where descent ends depends on where it begins"
     with style.picture(path, title, columns=2, size=(12, 5.4), width_ratios=[1.15, 1]) as (figure, (left, right)):

@@ -84,6 +84,18 @@ def train(network, digits, epochs, seed=0):
             return np.array(curve), answers(digits.test)
 
 
+def explained():
+    """The first gradient of the network with convolutions, for four of scikit-learn's digits."""
+    digits = data.load("digits").train
+    with static.Graph().as_default(), static.Session() as session:
+        x = static.placeholder(bl.float32, shape=(None, 8, 8), name="x")
+        y = static.placeholder(bl.int64, shape=(None,), name="y")
+        loss = bl.softmax_cross_entropy(convolutional(x, 8, np.random.default_rng(0)), y)
+        session.run(static.global_variables_initializer())
+        feed = {x: data.Standardize.fit(digits.x, axis=None)(digits.x[:4]), y: digits.y[:4]}
+        return bl.explain(loss, session=session, feed_dict=feed)
+
+
 def draw(path, digits, results):
     best = max(results, key=lambda name: results[name]["accuracy"])
     title = f"{digits.name}: the {best} network misreads {1 - results[best]['accuracy']:.2%} of the test images"

@@ -49,6 +49,12 @@ def descend(steps, rate=1.0):
     return [*heights, neuron(w, b).item()]
 
 
+def explained():
+    """The same, found in the graph."""
+    w, b = bl.tensor(W, requires_grad=True), bl.tensor(B, requires_grad=True)
+    return bl.explain(neuron(w, b))
+
+
 def draw(path, values, local, backward, heights):
     title = "A gradient is a product of small derivatives, collected on the way back"
     with style.picture(path, title, columns=2, size=(11, 4.4), width_ratios=[1.45, 1]) as (_, (left, right)):

@@ -19,16 +19,21 @@ def clouds(n=50):
     return np.concatenate([red, blue]).astype(np.float32), labels.astype(np.float32)
 
 
+def build():
+    """The graph: points, classes, weights, biases, the classes' probabilities, and the loss."""
+    rng = np.random.default_rng(1)
+    x = static.placeholder(bl.float32, shape=(None, 2), name="x")
+    c = static.placeholder(bl.float32, shape=(None, 2), name="c")
+    W = static.Variable(rng.normal(size=(2, 2)).astype(np.float32), name="W")
+    b = static.Variable(np.zeros(2, np.float32), name="b")
+    p = bl.softmax(x @ W + b, axis=1)
+    return x, c, W, b, p, -bl.mean(bl.sum(c * bl.log(p), axis=1))
+
+
 def train(points, labels, steps):
     """The loss, W and b before every step and after the last, and the classes' probabilities at the end."""
-    rng = np.random.default_rng(1)
     with static.Graph().as_default():
-        x = static.placeholder(bl.float32, shape=(None, 2), name="x")
-        c = static.placeholder(bl.float32, shape=(None, 2), name="c")
-        W = static.Variable(rng.normal(size=(2, 2)).astype(np.float32), name="W")
-        b = static.Variable(np.zeros(2, np.float32), name="b")
-        p = bl.softmax(x @ W + b, axis=1)
-        loss = -bl.mean(bl.sum(c * bl.log(p), axis=1))
+        x, c, W, b, p, loss = build()
         step = static.GradientDescentOptimizer(0.2).minimize(loss)
 
         with static.Session() as session:
@@ -44,6 +49,15 @@ def train(points, labels, steps):
 def line(W, b):
     """Where both classes are equally likely: normal · x + offset = 0."""
     return W[:, 1] - W[:, 0], b[1] - b[0]
+
+
+def explained():
+    """The gradients before the first step, for two points of each cloud."""
+    points, labels = clouds(2)
+    with static.Graph().as_default(), static.Session() as session:
+        x, c, W, b, _, loss = build()
+        session.run(static.global_variables_initializer())
+        return bl.explain(loss, session=session, feed_dict={x: points, c: labels}, wrt=[W, b])
 
 
 def draw(path, points, labels, history):

@@ -40,6 +40,13 @@ def descend(x, y, steps):
     return np.array(path)
 
 
+def explained():
+    """The first gradient of descent, for three points."""
+    x, y = sample(3)
+    a = bl.tensor(np.array(START), requires_grad=True)
+    return bl.explain(loss(a, x, y))
+
+
 def draw(path, x, y, best, walk):
     with style.picture(path, "Descent walks down the bowl to where least squares jumps",
                        columns=2, size=(11, 4.6)) as (_, (left, right)):  # fmt: skip

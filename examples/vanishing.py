@@ -51,6 +51,13 @@ def sizes_of_gradients(weights, activation):
     return [float(np.linalg.norm(g.numpy())) for g in bl.grad(cost)(weights, activation)]
 
 
+def explained():
+    """The chain of sigmoids: the one path from the first weight to the cost and that from the last."""
+    weights = [bl.tensor(w, requires_grad=True) for w in chain()]
+    names = {f"w{i}": w for i, w in enumerate(weights, 1)}
+    return bl.explain(cost(weights, bl.sigmoid), wrt=["w1", f"w{DEPTH}"], names=names)
+
+
 def draw(path, panels):
     title = "On its way through ten sigmoids a gradient all but vanishes; at one closed ReLU it ends"
     with style.picture(path, title, columns=3, size=(13, 4.4), sharey=True) as (_, axes):

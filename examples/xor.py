@@ -82,6 +82,14 @@ def largest_difference():
     return np.abs(by_matrices - by_numbers).max()
 
 
+def explained():
+    """The first gradient number by number, at the point (1, 0): x1 reaches the loss through both hidden units."""
+    p = [bl.tensor(number, requires_grad=True) for number in START]
+    x1 = bl.tensor(1.0, requires_grad=True)
+    names = dict(zip(("u11", "u12", "u21", "u22", "c1", "c2", "v1", "v2", "d"), p, strict=True))
+    return bl.explain(scalar_loss(p, x1, 0.0, 1.0), wrt=["x1", "u11", "v1"], names=names)
+
+
 def draw(path, p, losses):
     grid = np.linspace(-0.5, 1.5, 201, dtype=np.float32)
     plane = np.stack(np.meshgrid(grid, grid), -1)

@@ -99,3 +99,12 @@ def test_by_hand(results):
     assert found["dw"].shape == (4, 16)
     assert found["db"].tolist() == [5.0] * 16
     assert found["losses"][-1] < 0.1 * found["losses"][0]
+
+
+@pytest.mark.parametrize("name", stage.names())
+def test_every_experiment_explains_a_gradient(name, tmp_path):
+    text, html, drawing, page = stage.explain(name, tmp_path)
+    assert "%" in text.read_text("utf-8")  # the shares of its paths
+    assert html.read_text("utf-8").lower().startswith("<!doctype html>")
+    assert drawing.read_text("utf-8").startswith("<svg")
+    assert stage.question(name).split()[0] in page.read_text("utf-8")

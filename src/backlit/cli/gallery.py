@@ -16,7 +16,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "gallery",
         help="experiments that show how networks learn, in numbers and pictures",
-        description="Run an experiment: it prints its numbers and saves a picture.",
+        description="Run an experiment: it prints its numbers, saves a picture, and explains a gradient of it: as text "
+        "and HTML, as a drawing of the graph, and as a page in which it can be stepped through and changed.",
         epilog="\n".join(["experiments:", *(f"  {name:12} {stage.question(name)}" for name in names)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -38,5 +39,7 @@ def run(options: argparse.Namespace) -> int:
         start = time.perf_counter()
         print(f"── {name}: {stage.question(name)}\n", flush=True)
         stage.load(name).main(Path(options.out), quick=options.quick)
+        files = stage.explain(name, Path(options.out))
+        print(f"Its gradient explained: {', '.join(file.name for file in files)}")
         print(f"\n   {time.perf_counter() - start:.1f} s\n", flush=True)
     return 0

@@ -1,7 +1,8 @@
 """The gallery's stage: finds the example scripts, and runs one whether it is called by path or by name.
 
 An example is a script with a docstring whose first line is the question it answers, and a function
-`main(out, quick=False)` that prints numbers, saves a picture into the folder `out` and returns the numbers.
+`main(out, quick=False)` that prints numbers, saves a picture into the folder `out` and returns the numbers. Its
+function `explained()` returns an explanation of one gradient that it is about.
 """
 
 from __future__ import annotations
@@ -43,6 +44,20 @@ def load(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def explain(name: str, out: Path) -> tuple[Path, ...]:
+    """Write the explanation of an experiment as text and HTML, the drawing of its graph, and the page to explore it."""
+    from .explore.page import explore  # what explains is loaded when it is needed
+
+    found = load(name).explained()
+    out.mkdir(parents=True, exist_ok=True)
+    return (
+        found.save(out / f"{name}.explanation.txt"),
+        found.save(out / f"{name}.explanation.html"),
+        found.save(out / f"{name}.svg"),
+        explore(found.tape, title=f"{name}: {question(name)}").save(out / f"{name}.page.html"),
+    )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
