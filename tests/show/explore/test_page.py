@@ -126,6 +126,10 @@ def test_language_theme_and_keys(opened: Any) -> None:
     tab.locator(".node[data-id=n8]").focus()
     tab.keyboard.press("Enter")
     assert page.text("#panel h2").startswith("h6")
+    tab.locator(".node[data-id=n0]").focus()
+    tab.keyboard.press("ArrowUp")
+    page.settle()
+    assert page.text("[data-id=n0] .value") == "0.005"
     tab.keyboard.press("d")
     assert tab.locator(".tag.slope").count() == 8
     keys = tab.evaluate("[Object.keys(WORDS.en).sort(), Object.keys(WORDS.zh).sort()]")
@@ -195,6 +199,8 @@ def test_what_does_not_follow_says_so(opened: Any) -> None:
     tab.keyboard.press("Escape")
     tab.evaluate("app.change(app.model.nodes.get('n0'), 0, 4)")
     page.settle()
+    assert tab.locator(".value.stale").count() == 3
+    assert tab.locator(".gradient.stale").count() >= 1
     tab.click("[data-id=n2]")
     assert "the old value" in "".join(tab.locator("#panel .warning:not([hidden])").all_text_contents())
 

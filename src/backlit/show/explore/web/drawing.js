@@ -34,10 +34,7 @@ class Drawing extends View {
     const first = widthOf(name, "italic 600 14px Georgia, serif") + (how ? widthOf(how, "12px Georgia, serif") + 7 : 0);
     const n = item.node,
       bold = "600 12.5px system-ui, sans-serif";
-    const second = Math.max(
-      widthOf(this.model.short(n, n.value, this.model.value(n)), bold),
-      widthOf(`ḡ ${this.model.short(n, n.cotangent, this.model.cotangent(n))}`, bold),
-    );
+    const second = Math.max(widthOf(this.model.valueText(n), bold), widthOf(`ḡ ${this.model.gradientText(n)}`, bold));
     const text = Math.max(first + (item.folded ? 16 : 0), second + (this.thumb(item) ? 58 : 10), 74) + 22;
     return [Math.round(text), item.node.cotangent === undefined && !item.folded ? 48 : 66];
   }
@@ -186,8 +183,8 @@ class Drawing extends View {
       { player, chosen } = this.app,
       array = this.model.value(n);
     const shown = player ? player.shows(item.id) : { value: true, gradient: true };
-    const value = shown.value ? this.model.short(n, n.value, array) : "?";
-    const gradient = shown.gradient ? (shown.partial ?? this.model.short(n, n.cotangent, this.model.cotangent(n))) : "";
+    const value = shown.value ? this.model.valueText(n) : "?";
+    const gradient = shown.gradient ? (shown.partial ?? this.model.gradientText(n)) : "";
     g.lines.value.textContent = n.parts && !item.folded ? `${n.parts.length} ×` : value;
     g.lines.gradient.textContent = gradient ? `ḡ ${gradient}` : "";
     const image = g.querySelector("image");
@@ -197,6 +194,9 @@ class Drawing extends View {
       image.classList.toggle("coarse", width < 40);
     }
     g.classList.toggle("waiting", !shown.value);
+    const { stale } = this.model.program;
+    g.lines.value.classList.toggle("stale", stale.has(n.value));
+    g.lines.gradient.classList.toggle("stale", stale.has(n.cotangent));
     g.classList.toggle("chosen", chosen === item.id);
     g.classList.toggle("lit", Boolean(this.lit?.nodes.has(item.id)));
     const { name, how } = this.words(item);

@@ -81,11 +81,25 @@ class Model {
     return this.data.summaries[number] ?? null;
   }
 
-  // A value in short; of what is not here, by its summary.
-  short(node, number, array) {
+  // The value of a node in short.
+  valueText(node) {
+    return this.brief(node, this.value(node), node.value === undefined ? node.summary : this.summary(node.value));
+  }
+
+  // Its gradient in short; empty where none comes.
+  gradientText(node) {
+    return node.cotangent === undefined ? "" : this.brief(node, this.cotangent(node), this.summary(node.cotangent));
+  }
+
+  // An array in short; of one that is not here what its summary says.
+  brief(node, array, summary) {
     if (array) return brief(array);
-    const known = number === undefined ? node.summary : this.summary(number);
-    return known ? `${sizes(node.shape)} ‖${digits(Number(known.norm), 3)}‖` : "";
+    return summary ? `${sizes(node.shape)} ‖${digits(Number(summary.norm), 3)}‖` : "";
+  }
+
+  // Did something that a node depends on change, which the page cannot follow?
+  stale(node) {
+    return this.program.stale.has(node.value) || this.program.stale.has(node.cotangent);
   }
 
   normOf(number) {

@@ -36,8 +36,7 @@ class Panel extends Sheet {
       this.lively(
         "p",
         { class: "big" },
-        () =>
-          `${variable(output.label)} = <span class="f">${escaped(model.short(output, output.value, model.value(output)))}</span>`,
+        () => `${variable(output.label)} = <span class="f">${escaped(model.valueText(output))}</span>`,
       ),
     );
     this.verdicts();
@@ -65,6 +64,7 @@ class Panel extends Sheet {
       ["␣", "keySpace"],
       ["← →", "keyArrows"],
       ["Tab", "keyTab"],
+      ["↑ ↓", "keyUp"],
       ["/", "keySearch"],
       ["D", "keyD"],
       ["R", "keyR"],
@@ -165,7 +165,7 @@ class Panel extends Sheet {
       this.add(make("p", { class: "warning" }, say("notLive", { x: say(`why ${why}`, { x: op.join(" ") }) })));
     }
     if (n.chosen) this.add(make("p", { class: "warning" }, say("chosen")));
-    const write = () => (stale.hidden = !model.program.stale.has(n.value) && !model.program.stale.has(n.cotangent));
+    const write = () => (stale.hidden = !model.stale(n));
     write();
     this.updates.push(write);
     this.add(stale);
@@ -190,7 +190,7 @@ class Panel extends Sheet {
               : `<small>${say("average", { x: digits(slope.value, 3) })}</small>`;
           if (!local && back && !slope?.exact)
             return `<td class="b">ḡ(${variable(source.label)})</td><td colspan="2">+= ${ruleHtml(back)}</td>`;
-          const formula = local && local !== digits(slope?.value ?? NaN) ? `= ${printed(escaped(local))}` : "";
+          const formula = local && printed(local) !== digits(slope?.value ?? NaN) ? `= ${printed(escaped(local))}` : "";
           return `<td class="d">∂${variable(n.label)}/∂${variable(source.label)}</td><td>${formula}</td><td class="d">${size}</td>`;
         }),
       );

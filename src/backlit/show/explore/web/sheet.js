@@ -28,10 +28,10 @@ class Sheet {
     const single = array.data.length === 1;
     if (single) row.append(...this.slider(n, 0));
     else row.classList.add("wide");
-    const g = () => `<span class="b">ḡ ${escaped(model.short(n, n.cotangent, model.cotangent(n)))}</span>`;
+    const g = () => `<span class="b">ḡ ${escaped(model.gradientText(n))}</span>`;
     row.append(
       this.lively("span", { class: "g" }, () =>
-        single ? g() : `<span class="f">${escaped(model.short(n, n.value, model.value(n)))}</span> ${g()}`,
+        single ? g() : `<span class="f">${escaped(model.valueText(n))}</span> ${g()}`,
       ),
     );
     row.onpointerenter = () => this.app.hover(model.shownAs(n.id));

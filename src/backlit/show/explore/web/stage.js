@@ -119,6 +119,15 @@ class Stage extends Drawing {
     if (hit) this.centreOn(hit);
   }
 
+  // The single number of a leaf a little up or down.
+  nudge(id, way) {
+    const item = this.place.items.get(id);
+    if (!item || item.folded || !this.model.leaf(item.node)) return false;
+    const { data } = this.model.value(item.node);
+    if (data.length === 1) this.app.change(item.node, 0, nudged(data[0], way));
+    return data.length === 1;
+  }
+
   // A click or Enter: an open group folds, a folded one that is chosen already opens, anything else is chosen.
   press(g, open = false) {
     const { group, id } = g.dataset;

@@ -52,7 +52,7 @@ function captionOf(step, model, place, player) {
         n: item.folded.members.length,
         shape: sizes(n.shape) || "1",
       });
-      return `<span class="note">${escaped(how)}</span> <span class="f">${escaped(model.short(n, n.value, model.value(n)))}</span>`;
+      return `<span class="note">${escaped(how)}</span> <span class="f">${escaped(model.valueText(n))}</span>`;
     }
     return formulaHtml(model, n);
   }
@@ -70,11 +70,11 @@ function formulaHtml(model, n) {
       template,
       n.inputs.map((x) => variable(x.name)),
     );
-  const value = `<span class="f">${escaped(model.short(n, n.value, model.value(n)))}</span>`;
+  const value = `<span class="f">${escaped(model.valueText(n))}</span>`;
   const single = numbers.every((x) => x !== null) && n.inputs.some((x) => x.number === undefined);
   const middle = single ? `${filled(template, numbers)} = ` : "";
-  const shape = single || !n.shape.length ? "" : ` <small>${say("shape")} ${sizes(n.shape)}</small>`;
-  return `${variable(n.label)} = ${names} = ${middle}${value}${shape}`;
+  const end = n.parts ? "" : ` = ${middle}${value}`;
+  return `${variable(n.label)} = ${names}${end}`;
 }
 
 // A rule as Python writes it, with gradients in their colour.
@@ -98,7 +98,9 @@ function backwardHtml(edge, model, place, player) {
     piece = m.piece >= 0 ? model.program.values[m.piece] : null;
   const size = piece ? brief(piece) : digits(model.weight(edge), 3);
   if (edge.members.length > 1 || target.folded || source.folded) {
-    return `${bar(to)} += <span class="note">${escaped(say("backwardGroup", { source: from, name: from }))}</span> <span class="b">${escaped(size)}</span>${sum}`;
+    const gain = (model.weight(edge) * model.normOf(model.data.seed)) / model.normOf(target.node.cotangent);
+    const through = say("backwardGroup", { name: from, gain: digits(gain, 3) });
+    return `${bar(to)} += <span class="b">${escaped(size)}</span> <small>${escaped(through)}</small>${sum}`;
   }
   const slope = model.slope(m),
     g = model.cotangent(target.node);

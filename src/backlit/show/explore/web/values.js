@@ -15,6 +15,9 @@ function make(tag, attributes = {}, ...children) {
 // How far a number moves for a pixel: a hundredth of its own size.
 const paceOf = (x) => 0.01 * Math.pow(10, Math.floor(Math.log10(Math.max(Math.abs(x), 0.3))));
 
+// A number some steps up or down.
+const nudged = (x, way) => Number((x + way * 5 * paceOf(x)).toPrecision(6));
+
 // Follow a pointer that pulls a number sideways; with Shift ten times as fine.
 function pull(event, start, change) {
   event.preventDefault();
@@ -45,7 +48,7 @@ function scrubbed(element, label, get, set) {
     if (!way) return;
     event.preventDefault();
     event.stopPropagation();
-    set(Number((get() + way * 5 * paceOf(get())).toPrecision(6)));
+    set(nudged(get(), way));
   });
   return element;
 }

@@ -127,9 +127,12 @@ class View {
     addEventListener("pointerup", up);
     addEventListener("pointercancel", up);
     this.root.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
       const g = event.target.closest("[data-id], [data-group]");
-      if (!g) return;
+      if (!g || !["Enter", " ", "ArrowUp", "ArrowDown"].includes(event.key)) return;
+      if (event.key.startsWith("Arrow")) {
+        if (this.nudge(g.dataset.id, event.key === "ArrowUp" ? 1 : -1)) event.preventDefault();
+        return;
+      }
       event.preventDefault();
       event.stopPropagation();
       this.press(g);
