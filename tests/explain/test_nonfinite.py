@@ -91,7 +91,7 @@ def test_each_reason(key: str, function: Any, args: Any, op: str) -> None:
     assert origin.number >= 1
     assert origin.way
     assert all(len(line) <= 100 for line in str(origin).splitlines())
-    assert origin.reason in str(origin).replace("\n          ", " ")
+    assert origin.reason in str(origin).replace("\n           ", " ")
     assert "<table>" in origin._repr_html_()
 
 
