@@ -16,8 +16,15 @@ from backlit.base.errors import DataError
 from backlit.explain import watch as watching
 from backlit.explain.record import NAME, histogram, record_of
 
+AFFORDS = watching.Watch._affords
 X = np.random.default_rng(0).normal(size=(640, 8)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int64)
+
+
+@pytest.fixture(autouse=True)
+def _looks_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often a training is looked at goes by the clock, which no test does."""
+    monkeypatch.setattr(watching.Watch, "_affords", lambda self, cost: True)
 
 
 def network() -> nn.Layer:
@@ -34,7 +41,7 @@ def test_it_changes_nothing_eagerly_or_natively(monkeypatch: pytest.MonkeyPatch)
     plain, losses = fitted()
     for seconds in (watching.COMPILING, 0.0):
         monkeypatch.setattr(watching, "COMPILING", seconds)
-        seen = bl.watch(share=1.0)
+        seen = bl.watch()
         model, history = fitted(seen)
         assert history["loss"] == losses["loss"]
         for path, p in plain.parameters().items():
@@ -46,7 +53,7 @@ def test_it_changes_nothing_eagerly_or_natively(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_it_wrote_can_be_read(tmp_path: Path) -> None:
-    seen = bl.watch(tmp_path, share=1.0)
+    seen = bl.watch(tmp_path)
     fitted(seen, validation=(X[:64], Y[:64]), epochs=11)
     found = record_of(tmp_path)
     assert found is not None
@@ -67,9 +74,9 @@ def test_what_it_wrote_can_be_read(tmp_path: Path) -> None:
 
 def test_a_training_that_goes_on_keeps_its_looks(tmp_path: Path) -> None:
     options = {"checkpoints": tmp_path / "c", "optimizer": optim.adam(1e-2)}
-    fitted(bl.watch(tmp_path, share=1.0), epochs=2, **options)
+    fitted(bl.watch(tmp_path), epochs=2, **options)
     before = record_of(tmp_path)
-    fitted(bl.watch(tmp_path, share=1.0), epochs=4, resume=True, **options)
+    fitted(bl.watch(tmp_path), epochs=4, resume=True, **options)
     after = record_of(tmp_path)
     assert before is not None
     assert after is not None
@@ -94,13 +101,21 @@ def test_a_training_that_breaks_leaves_a_record(tmp_path: Path) -> None:
 
 def test_of_many_looks_every_second_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "KEPT", 4)
-    seen = bl.watch(share=1.0)
+    seen = bl.watch()
     fitted(seen, epochs=12)
     assert seen.record is not None
     steps = [look.snapshot.step for look in seen.record.looks]
     assert len(steps) <= 4
     assert steps == sorted(steps)
     assert (steps[0], steps[-1]) == (0, 240)
+
+
+def test_it_keeps_to_its_share() -> None:
+    seen = watching.Watch(share=0.01)
+    seen._begun, seen.spent = watching.perf_counter() - 10.0, 0.05
+    affords = AFFORDS.__get__(seen)
+    assert affords(0.04)
+    assert not affords(0.06)
 
 
 def test_histograms() -> None:
