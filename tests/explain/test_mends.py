@@ -41,17 +41,19 @@ def tried_with(fault: str, e: Experiment, layer: str = "", n: int = 60) -> Any:
 
 
 def test_every_fault_has_mends_that_change_nothing_given() -> None:
-    e = deep("sigmoid", validation=(X[:20], Y[:20]))
+    e = experiment(*small("sigmoid"), validation=(X[:20], Y[:20]))
     before = {k: v.numpy().copy() for k, v in e.model.values().items()}
     text = repr(e.model)
-    for fault in REMEDIES:
-        for mend in mends_for(fault, "0", {}, e):
-            assert mend.what
-            try:
-                changed = mend.apply(e)
-            except bl.BacklitError:
-                continue
-            assert changed.model is e.model or changed.model.parameters()
+    found = {fault: mends_for(fault, "0", {}, e) for fault in REMEDIES}
+    assert all(found.values())
+    for mend in {mend.what: mend for mends in found.values() for mend in mends}.values():
+        if ";" in mend.what:  # each part is applied by itself
+            continue
+        try:
+            changed = mend.apply(e)
+        except bl.BacklitError:
+            continue
+        assert changed.model is e.model or changed.model.parameters()
     assert repr(e.model) == text
     assert all(np.array_equal(before[k], v.numpy()) for k, v in e.model.values().items())
 
@@ -185,3 +187,98 @@ def test_early_stopping_and_quality() -> None:
     assert quality(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 1
     assert np.isnan(quality(np.array([np.nan]), np.array([1.0])))
     assert batches((X,), 50, 5, 0).shape == (5, 50)
+
+
+def test_recurrent_networks_get_orthogonal_weights_or_gates() -> None:
+    x = RNG.normal(size=(40, 6, 2)).astype("float32")
+    y = (x[:, 0, 0] > 0).astype("int64")
+    small_weights = nn.initialisers.Normal(0.01)
+    e = experiment(nn.RNN(8, last=True, recurrent_init=small_weights), nn.Dense(2), arrays=(x, y))
+    first, second, *_ = mends_for("vanishing gradient", "0", {}, e)
+    assert 'recurrent_init="orthogonal"' in first.what
+    u = first.apply(e).model.parameters()["0.forwards.0.recurrent"].numpy()
+    np.testing.assert_allclose(u @ u.T, np.eye(8), atol=1e-5)
+    assert "0.forwards.0.recurrent" in second.apply(e).model.parameters()
+    assert isinstance(second.apply(e).model[0], nn.LSTM)
+
+
+def test_mends_of_the_data() -> None:
+    holes = X.copy()
+    holes[[3, 50], 1] = np.nan
+    e = experiment(nn.Dense(8, "relu"), nn.Dense(2), arrays=(holes, Y))
+    assert len(data.finite_rows(e).apply(e).data[0]) == 118  # type: ignore[union-attr]
+    for mend in data.standardised_inputs(e):
+        new = mend.apply(e).data[0]
+        assert abs(np.nanmean(new)) < 1e-6
+        assert np.nanstd(new) == pytest.approx(1, abs=1e-3)
+    rare = np.where(np.arange(120) < 12, 1, 0)
+    e = experiment(nn.Dense(2), arrays=(X, rare))
+    drawn, weighted = data.class_weights(e)
+    assert np.bincount(drawn.apply(e).data[1]).tolist() == [108, 108]
+    assert Runner(weighted.apply(e))(5).finite
+    assert data.class_weights(experiment(nn.Dense(2), arrays=(X, np.arange(120) % 2))) == []
+    e = experiment(nn.Dense(1), loss="mse", arrays=(X * 9, X[:, :1] * 1e4 + 5e4))
+    unit = data.unit_inputs(e).apply(e).data[0]  # type: ignore[union-attr]
+    assert (unit.min(), unit.max()) == (0, 1)
+    assert data.scaled_targets(e).apply(e).data[1].std() == pytest.approx(1, abs=1e-3)  # type: ignore[union-attr]
+    named = data.standardised_targets(e).apply(e)  # type: ignore[union-attr]
+    assert Runner(named)(200).quality > 0 > Runner(e)(200).quality
+    flat = lambda x: bl.sum(x, axis=1)
+    e = experiment(nn.Dense(3), flat, loss=lambda out, y: bl.mean((out - y) ** 2), arrays=(X, X[:, :1]))
+    assert data.column_targets(e) is None
+    assert data.flat_targets(e).apply(e).data[1].shape == (120,)  # type: ignore[union-attr]
+
+
+def test_the_ends_of_networks_and_their_losses() -> None:
+    y = Y[:, None]
+    e = experiment(nn.Dense(1, "sigmoid"), loss=lambda p, y: -bl.mean(bl.log(p)), arrays=(X, y))
+    names = [m.what for m in ending.matching_loss(e)]
+    assert any("binary_cross_entropy" in name for name in names)
+    (clipped,) = [m for m in ending.matching_loss(e) if "clip(p" in m.what]
+    assert Runner(clipped.apply(e))(5).finite
+    e = experiment(nn.Dense(8, "tanh"), nn.Dense(1, "softmax"), loss="mse", arrays=(X, y.astype("float32")))
+    mend = ending.single_output(e)
+    assert mend is not None
+    assert tried(Verdict("constant output", "", "", {}, (mend,)), e, 100).after["quality"] > 0.6
+    scores = experiment(nn.Dense(2), nn.ReLU())
+    assert any("scores may be negative" in m.what for m in ending.matching_loss(scores))
+
+
+def test_a_layer_that_fits_is_called_where_it_fits() -> None:
+    class Net(nn.Layer):
+        def __init__(self) -> None:
+            self.one, self.two, self.out = nn.Dense(8, "tanh"), nn.Dense(8, "tanh"), nn.Dense(2)
+            self.whole = True
+
+        def forward(self, x: Any) -> Any:
+            x = self.one(x)
+            return self.out(self.two(x) if self.whole else x)
+
+    model = Net().build(X[:1])
+    whole = model(X).numpy()
+    model.whole = False
+    e = Experiment(model, "auto", optim.adam(), (X, Y))
+    (mend, told) = mends_for("unused parameter", "two", {}, e)
+    np.testing.assert_allclose(mend.apply(e).model(X).numpy(), whole, rtol=1e-6)
+    assert "leave it out" in told.what
+
+
+def test_over_fitting_is_told_by_the_validation_loss() -> None:
+    noisy = np.where(RNG.uniform(size=120) < 0.3, 1 - Y, Y)
+    e = experiment(nn.Dense(64, "relu"), nn.Dense(2), arrays=(X[:30], noisy[:30]), validation=(X[30:], Y[30:]))
+    found = tried_with("over-fitting", e, n=200)
+    assert "the validation loss goes to" in found.sentence
+    assert found.after["validation loss"] < found.before["validation loss"]
+
+
+def test_samples_far_behind_that_break_a_training_are_traced() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 4)).astype("float32")
+    y = (x[:, 0] > 0).astype("int64")
+    x[390] = np.inf
+    found = bl.diagnose(nn.Sequential(nn.Dense(8, "tanh"), nn.Dense(2)).build((4,)), "auto", (x, y), steps=30)
+    assert found.verdicts[0].fault == "numerical problem"
+    assert found.verdicts[0].step > 0
+    assert "not finite itself" in found.verdicts[0].evidence
+    assert found.outcomes[0] is not None
+    assert found.outcomes[0].helped

@@ -62,6 +62,7 @@ FAULTS: dict[str, Fault] = {
         {
             "small": Limit(0.15, "their standard deviation, by Glorot's: layers of this take a signal to nothing"),
             "large": Limit(4.0, "by 1/sqrt(fan in); trained weights reach 3, and four layers of 4 multiply by 256"),
+            "learned": Limit(0.5, "the loss by that of the best constant: below, weights are learned ones"),
         },
         ("unnormalised input",),
     ),
@@ -81,6 +82,7 @@ FAULTS: dict[str, Fault] = {
             "change": Limit(0.1, "an update of a thousandth of the weights is usual; a tenth leaves nothing as it was"),
             "better": Limit(0.8, "at a smaller rate the loss must end at least this much lower, as a factor"),
             "rises": Limit(0.98, "the loss after the trial, by the loss before: it hardly fell"),
+            "learned": Limit(0.1, "the loss by that of the best constant: below, ups and downs are no matter"),
         },
         (*_BEGINNING, *_SCALE, "exploding gradient", "dead units", "saturated activations"),
     ),

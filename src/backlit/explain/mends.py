@@ -131,11 +131,15 @@ def _constant(layer: str, figures: Mapping[str, float], e: Experiment) -> Iterat
 def _wrong_loss(layer: str, figures: Mapping[str, float], e: Experiment) -> Iterator[Mend | None]:
     yield ending.single_output(e)
     yield from ending.matching_loss(e)
+    yield described(
+        "choose a loss for what the network ends with: scores, probabilities, numbers", "the end is your code"
+    )
 
 
 def _slip(layer: str, figures: Mapping[str, float], e: Experiment) -> Iterator[Mend | None]:
     yield data.column_targets(e)
     yield data.flat_targets(e)
+    yield described("give outputs and targets one shape in the loss", "the shapes meet within your own loss")
 
 
 def _unused(layer: str, figures: Mapping[str, float], e: Experiment) -> Iterator[Mend | None]:

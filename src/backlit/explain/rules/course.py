@@ -14,7 +14,7 @@ from ..verdict import Verdict
 def rate_too_high(f: Findings) -> Iterator[Verdict]:
     """The loss breaks, rises or stays, and ends lower at a smaller rate."""
     here, slower = f.trial, f.slower
-    if here is None or slower is None or not slower.finite or not f.first.finite:
+    if here is None or slower is None or not slower.finite or not f.first.finite or _learned(f):
         return
     better, change = limit("learning rate too high", "better"), largest_change(f)
     figures = {"end": here.end, "slower": slower.end, "factor": slower.rate, "better": better, "change": change}
@@ -64,7 +64,7 @@ def overfitting(f: Findings) -> Iterator[Verdict]:
     much of the loss is left on others.
     """
     here = f.trial
-    if here is None or len(f.validation) < 3 or not here.finite or here.end > here.start:
+    if here is None or len(f.validation) < 3 or not here.finite or (here.end > here.start and not _learned(f)):
         return
     rises, gap, heart, left = (limit("over-fitting", name) for name in ("rises", "gap", "heart", "left"))
     now, (step, best) = f.validation[-1][1], min(f.validation, key=lambda item: item[1])
@@ -125,6 +125,12 @@ def stuck(f: Findings) -> Iterator[Verdict]:
 def _stuck(f: Findings) -> bool:
     here, share = f.trial, limit("loss not decreasing", "baseline")
     return here is not None and here.finite and f.baseline > 0 and here.end > share * f.baseline
+
+
+def _learned(f: Findings) -> bool:
+    """Is so little of the loss left that what remains of its ups and downs is no matter?"""
+    here, share = f.trial, limit("learning rate too high", "learned")
+    return here is not None and here.finite and f.baseline > 0 and here.end < share * f.baseline
 
 
 def largest_change(f: Findings) -> float:

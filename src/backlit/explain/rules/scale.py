@@ -35,7 +35,11 @@ def unnormalised(f: Findings) -> Iterator[Verdict]:
 
 
 def initial(f: Findings) -> Iterator[Verdict]:
-    """The weights of each layer, against the size that keeps a signal; and weights that are all alike."""
+    """The weights of each layer, against the size that keeps a signal; and weights that are all alike. Those of a
+    network that has learned are no longer what it began with.
+    """
+    if f.first.loss < limit("bad initial scale", "learned") * f.baseline:
+        return
     small, large = limit("bad initial scale", "small"), limit("bad initial scale", "large")
     off: list[tuple[str, str, float]] = []
     for path, p in f.first.parameters.items():
