@@ -198,6 +198,14 @@ def test_bad_requests_are_told() -> None:
         bl.explain(3.0)
 
 
+def test_complex_numbers_are_told() -> None:
+    x = np.float32([[0.5, -1.0], [2.0, 0.1]])
+    for told in [bl.explain, bl.draw, bl.explore, bl.trace_nonfinite]:
+        str(told(lambda a, b: bl.real(bl.sum((a + 1j * b) * bl.exp(1j * b))), x, x))
+    assert "1j · h1" in str(bl.explain(lambda a: bl.sum(bl.abs(1j * a) ** 2), x))
+    assert bl.why("a", lambda a, c: bl.sum(bl.abs(c * a) ** 2), x, np.complex64([1, 1j])).kind == "fine"
+
+
 def test_what_is_not_finite_says_so() -> None:
     with np.errstate(all="ignore"):
         found = bl.explain(bl.log, np.float64(0.0))

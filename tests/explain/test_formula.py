@@ -193,3 +193,13 @@ def test_an_input_that_is_left_out_has_no_name() -> None:
     tape = tape_of(lambda x: bl.clip(x, None, 2.0), 1.0)
     (edge,) = tape.edges
     assert derivative(tape, edge) is not None
+
+
+def test_complex_numbers_and_places_that_are_inputs_are_written() -> None:
+    z, e, i = np.ones(3, np.complex64), np.ones((4, 2)), np.array([0, 0, 2])
+    tape = tape_of(lambda z: bl.sum(bl.abs(2j * z)), z)
+    assert [text(formula(tape, n)) for n in tape.nodes[1:]] == ["2j · z", "abs(h1)", "sum(h2)"]
+    assert text(pullback(tape, tape.edges[1])) == "G · sign(h1)"
+    tape = tape_of(lambda e, i: bl.sum(e[i]), e, i)
+    assert text(formula(tape, tape.nodes[1])) == "e[i]"
+    assert text(pullback(tape, tape.edges[0])) == "place(G, [i], (4, 2))"

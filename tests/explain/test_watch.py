@@ -123,6 +123,7 @@ def test_histograms() -> None:
     assert sum(found.counts) <= 4096
     assert (found.low, found.high) == (0, pytest.approx(99_999, rel=1e-3))
     assert histogram(np.full(7, 3.0)).counts == (*[0] * 12, 7, *[0] * 11)
+    assert sum(histogram(np.array([1.0, np.nextafter(1.0, 2.0), 1.0])).counts) == 3
     assert isnan(histogram(np.array([np.nan])).low)
 
 

@@ -224,6 +224,7 @@ def test_a_parameter_may_be_given_itself() -> None:
     ("call", "text"),
     [
         (lambda: bl.why("w"), "expected a Tensor, or a path"),
+        (lambda: bl.why(X, lambda w: (w**2).sum(), X), "or of a parameter of a model .a string., got ndarray"),
         (lambda: bl.why("v", lambda w: w * 2, 1.0), "no argument is called 'v'; there are w"),
         (lambda: bl.why("v", bl.tensor(1.0, requires_grad=True) * 2), "nothing in the graph is called 'v'"),
         (lambda: bl.why("w", model=network(nn.Dense(1))), "give loss= and batch="),

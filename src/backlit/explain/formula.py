@@ -126,7 +126,8 @@ def _symbols(tape: Tape, node: Node, *, scalar: bool) -> tuple[list[Any], dict[N
     for x in node.inputs or ():
         found = _input(tape, x)
         if isinstance(x, Node) or (x is not None and (np.ndim(x) > 0 or isinstance(found, Name))):
-            edge = symbol(Spec(() if scalar else x.shape, x.dtype))
+            known = x if isinstance(x, Node) else np.asarray(x)  # a complex number has neither shape nor dtype
+            edge = symbol(Spec(() if scalar else known.shape, known.dtype))
             names[edge._node] = found.text if isinstance(found, Name) else str(found)
             args.append(edge)
         else:

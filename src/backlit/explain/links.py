@@ -167,7 +167,7 @@ def _multiplied(tape: Tape, edge: Edge, factor: float) -> Link:
     target = edge.target
     inputs = target.inputs or ()
     other = inputs[1 - edge.slot] if len(inputs) == 2 else None
-    value = np.abs(np.asarray(_of(other), np.float64))
+    value = np.abs(np.asarray(_of(other)))
     closed = float(np.mean(value == 0))
     name = _called(tape, other)
     if closed and _in_dropout(tape, edge):

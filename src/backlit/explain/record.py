@@ -108,8 +108,21 @@ def histogram(x: Any, bins: int = 24, most: int = 4096) -> Histogram:
     if not values.size:
         return Histogram(float("nan"), float("nan"), ())
     low, high = float(values.min()), float(values.max())
-    counts, _ = np.histogram(values, bins, (low, high) if high > low else (low - 0.5, low + 0.5))
+    counts, _ = np.histogram(values, bins, ends(low, high))
     return Histogram(low, high, tuple(counts.tolist()))
+
+
+def ends(low: float, high: float) -> tuple[float, float]:
+    """Between what a histogram counts: the least and the greatest value, or a little apart where these lie so close
+    that there are too few numbers between them to part them into bins.
+
+    >>> ends(0.0, 2.0), ends(1.0, 1.0)
+    ((0.0, 2.0), (0.5, 1.5))
+    """
+    size = max(abs(low), abs(high))
+    if high - low > max(1e-12 * size, 1e-300):
+        return float(low), float(high)
+    return float(low) - 0.5 * max(size, 1.0), float(high) + 0.5 * max(size, 1.0)
 
 
 def _look(x: Any) -> Look:

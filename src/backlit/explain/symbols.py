@@ -63,6 +63,8 @@ def formula_of(x: Any, names: Mapping[Node, str]) -> Formula:
     if np.ndim(x) == 0 and not isinstance(x, (complex, np.complexfloating)) and x is not None:
         return float(x)
     array = np.asarray(x)
+    if array.ndim == 0 and array.dtype.kind == "c":
+        return Name(str(complex(array)))
     if array.size and array.dtype.kind in "fiub" and (array == array.flat[0]).all():
         return float(array.flat[0])
     return Name(f"constant {array.shape}")
@@ -186,6 +188,10 @@ def _negative(a: Formula) -> Formula | None:
     return -a if isinstance(a, float) else _opposite(a)
 
 
+def _conj(a: Formula) -> Formula | None:
+    return a.args[0] if _is(a, "conj") else None
+
+
 def _where(condition: Formula, a: Formula, b: Formula) -> Formula | None:
     """A guard, as `where(x = 0, 1, x)`, is the value that it guards."""
     guard = isinstance(condition, Applied) and condition.op.name == "equal" and condition.args[0] == b
@@ -200,7 +206,7 @@ def _pow(a: Formula, b: Formula) -> Formula | None:
 
 _RULES: dict[str, Any] = {
     "add": _add, "subtract": _subtract, "multiply": _multiply, "guarded_multiply": _multiply, "pow": _pow,
-    "masked_multiply": _multiply, "divide": _divide, "negative": _negative, "where": _where,
+    "masked_multiply": _multiply, "divide": _divide, "negative": _negative, "where": _where, "conj": _conj,
 }  # fmt: skip
 
 
@@ -251,8 +257,11 @@ def _text(f: Applied) -> tuple[str, int]:
             return f"{text(args[0], ATOM)}{str(int(power)).translate(_RAISED)}", POWER
         return f"{text(args[0], ATOM)}^{text(power, ATOM)}", POWER
     if f.op.name == "getitem":
-        return f"{text(args[0], ATOM)}{_index(f)}", ATOM
-    return f"{f.op.name}({', '.join([*map(text, args), *options(f)])})", ATOM
+        return f"{text(args[0], ATOM)}{_index(f, len(args) - 1)}", ATOM
+    holes = str(f.params.get("index", "")).count("#")  # places that come as inputs, the last ones
+    said = [_index(f, holes)] if holes else []
+    rest = f._replace(hide=(*f.hide, "index")) if holes else f
+    return f"{f.op.name}({', '.join([*map(text, args[: len(args) - holes]), *said, *options(rest)])})", ATOM
 
 
 def options(f: Applied) -> list[str]:
@@ -270,9 +279,10 @@ def options(f: Applied) -> list[str]:
     return found
 
 
-def _index(f: Applied) -> str:
+def _index(f: Applied, holes: int) -> str:
+    """The index of an op, with its last `holes` inputs in the places that they are for."""
     shown = str(f.params["index"])
-    for x in f.args[1:]:
+    for x in f.args[len(f.args) - holes :]:
         shown = shown.replace("#", text(x), 1)
     return shown
 

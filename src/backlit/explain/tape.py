@@ -20,7 +20,7 @@ from ..autodiff.reverse import backpropagate, seed_for
 from ..autodiff.rules import vjp_of
 from ..base.config import enable_grad, no_grad
 from ..base.dtypes import FLOAT
-from ..base.errors import ArgumentError, GradientError
+from ..base.errors import ArgumentError, GradientError, shown
 from ..base.trees import leaves, leaves_with_paths, rebuild
 from ..graph.bind import PICK
 from ..graph.closure import as_tensor
@@ -302,7 +302,7 @@ def tape_of(
     if not isinstance(y, Tensor):
         if not callable(y):
             raise ArgumentError(f"{where}: expected a Tensor or a function, got {type(y).__name__}.")
-        y, known = _called(y, args, where)
+        y, known, constants = _called(y, args, where)
     elif args:
         raise ArgumentError(f"{where}: arguments are for a function; the Tensor is computed already.")
     for name, x in (names or {}).items():
@@ -324,31 +324,44 @@ def tape_of(
     return Tape(flattened([y], whole=whole), cotangent, known, constants, where)
 
 
-def _called(function: Callable[..., Any], args: Sequence[Any], where: str) -> tuple[Tensor, dict[Node, str]]:
-    """The first leaf of what a function returns, with its arguments as nodes, and the names of these."""
+def _called(
+    function: Callable[..., Any], args: Sequence[Any], where: str
+) -> tuple[Tensor, dict[Node, str], dict[int, str]]:
+    """The first leaf of what a function returns, with its arguments as nodes; the names of these, and of arguments that
+    have no derivatives.
+    """
     plain = function.function if isinstance(function, Compiled) else function
     names = argument_names(plain, len(args))
     known: dict[Node, str] = {}
+    constants: dict[int, str] = {}
     new: list[Any] = []
     for name, arg in zip(names, args, strict=True):
         entered: list[Any] = []
         for path, x in leaves_with_paths(arg, name):
-            entered.append(_entered(x, path, known))
+            entered.append(_entered(x, path, known, constants))
         new.append(rebuild(arg, iter(entered)))
     with enable_grad():
         found = leaves(plain(*new))
     if not found or not isinstance(found[0], Tensor):
-        raise ArgumentError(f"{where}: the function must return a Tensor first, got {type(found[:1]).__name__}.")
-    return found[0], known
+        got = f"{type(found[0]).__name__} {shown(found[0])}" if found else "nothing"
+        raise ArgumentError(
+            f"{where}: the function must return a Tensor (of several the first counts), got {got}. What it is "
+            "differentiated by must be floating-point: 3.0, not 3."
+        )
+    return found[0], known, constants
 
 
-def _entered(x: Any, path: str, known: dict[Node, str]) -> Any:
+def _entered(x: Any, path: str, known: dict[Node, str], constants: dict[int, str]) -> Any:
     """A leaf of an argument as a Tensor with a node of its own, where it has derivatives."""
     if isinstance(x, (str, bytes)) or callable(x) or x is None:
         return x
     t = as_tensor(x)
     if t.value is None or t.dtype.char not in FLOAT:
-        return x if isinstance(x, (bool, int)) else t
+        if isinstance(x, (bool, int)):
+            return x
+        if t.value is not None:
+            constants[id(t.value)] = path
+        return t
     if t.node is None:
         t = edge(leaf_node(t.value, name=path))
     known[t._node] = path

@@ -71,6 +71,11 @@ def why(
         y, args = objective_of(model, loss), (model.parameters(), *batch)
     if y is None:
         return _alone(param, names)
+    if not isinstance(param, (Tensor, str)):
+        raise ArgumentError(
+            "why: expected a Tensor, or the path of an argument of a function or of a parameter of a model (a string), "
+            f"got {type(param).__name__}."
+        )
     called = _name(param, names).removeprefix("" if model is None else "params.")
     if isinstance(y, Tensor) and y.node is None:
         return _unrecorded(called)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...explain.record import ends
 from ...graph.node import Node
 from ...graph.tensor import LEAF
 from .kernels import PARTED, Kernel, kernel_of
@@ -161,16 +162,18 @@ def encoded(value: Any) -> dict[str, Any]:
 def summary(value: Any) -> dict[str, Any]:
     """What is said of an array that is not sent: norm, mean, deviation, ends, share of zeros, and a histogram."""
     x = np.asarray(value)
-    x = x.astype(np.float64).reshape(-1) if x.dtype.kind in "fiub" else np.abs(x).reshape(-1)
+    x = (np.abs(x) if x.dtype.kind == "c" else x).astype(np.float64).reshape(-1)
     fine = x[np.isfinite(x)]
-    counts, edges = np.histogram(fine, 32) if fine.size else (np.zeros(0, int), np.zeros(0))
+    counts = edges = np.zeros(0, int)
+    if fine.size:
+        counts, edges = np.histogram(fine, 32, ends(fine.min(), fine.max()))
     numbers = {
         "norm": np.linalg.norm(x), "mean": x.mean() if x.size else 0.0, "std": x.std() if x.size else 0.0,
         "min": fine.min(initial=np.inf), "max": fine.max(initial=-np.inf), "zeros": (x == 0).mean() if x.size else 0.0,
     }  # fmt: skip
     found = {k: _number(float(f"{float(v):.6g}")) for k, v in numbers.items()}
-    ends = [float(edges[0]), float(edges[-1])] if fine.size else []
-    return found | {"odd": int(x.size - fine.size), "counts": counts.tolist(), "ends": ends}
+    between = [float(edges[0]), float(edges[-1])] if fine.size else []
+    return found | {"odd": int(x.size - fine.size), "counts": counts.tolist(), "ends": between}
 
 
 def products(node: Node) -> float:

@@ -317,14 +317,15 @@ def folds(node: Node) -> bool:
 def norm(x: Any) -> float:
     """The Euclidean norm, in float64."""
     with np.errstate(all="ignore"):
-        return float(np.linalg.norm(np.ravel(np.asarray(x)).astype(np.float64)))
+        x = np.ravel(np.asarray(x))
+        return float(np.linalg.norm(x if x.dtype.kind == "c" else x.astype(np.float64)))
 
 
 def number(x: Any) -> str:
     """A number in four digits."""
     if isinstance(x, (bool, np.bool_, int, np.integer)):
         return str(x)
-    return f"{x + 0.0:.4g}" if isinstance(x, (float, np.floating)) else str(x)
+    return f"{x + 0.0:.4g}" if isinstance(x, (float, complex, np.inexact)) else str(x)
 
 
 def in_short(x: Any) -> str:
@@ -332,7 +333,7 @@ def in_short(x: Any) -> str:
     x = np.asarray(x)
     if x.size == 1:
         return number(x.reshape(())[()])
-    if x.dtype.kind not in "fiu":
+    if x.dtype.kind not in "fiuc":
         return f"{sizes(x.shape)} {x.dtype.name}"
     return f"{sizes(x.shape)} ‖{norm(x):.3g}‖"
 
