@@ -145,6 +145,13 @@ def test_paths_light_up_with_the_share_they_carry(opened: Any) -> None:
     found = sorted(float(t.replace("%", "").replace("−", "-")) for t in tags)
     through_sin, by_itself = 100 * np.cos(2) * 2 / g, 100 * np.sin(2) / g
     assert found == pytest.approx(sorted([through_sin, through_sin, by_itself]), rel=1e-2)
+    page.tab.click("[data-id=n0] .name")
+    routes = page.tab.locator(".route")  # each path with its product, the larger first
+    products = [float(t.replace("−", "-").rsplit(" ", 1)[1]) for t in routes.all_text_contents()]
+    assert products == pytest.approx([np.sin(2), np.cos(2) * 2], rel=1e-3)
+    routes.nth(1).hover()
+    assert page.tab.locator(".edge.lit").count() == 2
+    assert page.tab.locator(".tag.slope").count() == 2
 
 
 def test_layers_fold_and_values_are_those_of_python(opened: Any) -> None:

@@ -10,7 +10,7 @@ COMPUTING = ("numeric.js", "arrays.js", "kernels.js", "windows.js", "program.js"
 #: And those that show what was computed.
 SHOWING = (
     "words.js", "numbers.js", "model.js", "layout.js", "heat.js", "view.js", "drawing.js", "stage.js", "steps.js",
-    "player.js", "values.js", "sheet.js", "panel.js", "search.js", "main.js",
+    "player.js", "values.js", "routes.js", "sheet.js", "panel.js", "search.js", "main.js",
 )  # fmt: skip
 
 

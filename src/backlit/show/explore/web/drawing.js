@@ -263,7 +263,9 @@ class Drawing extends View {
       if (!element) continue;
       if (this.lit) {
         if (!element.classList.contains("lit")) continue;
-        const share = this.shareOf(e);
+        const share = this.shareOf(e),
+          slope = this.lit.factors && e.members.length === 1 ? this.model.slope(e.members[0]) : null;
+        if (slope) this.tag(element.firstChild, `∂ ${digits(slope.value, 3)}`, "slope");
         if (share !== null) this.tag(element.firstChild, percent(share), "share");
       } else if ((this.app.slopes || player?.busy) && (!player || player.passed(e))) {
         const slope = e.members.length === 1 ? this.model.slope(e.members[0]) : null;

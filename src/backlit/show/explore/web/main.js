@@ -60,7 +60,7 @@ class App {
         const item = id && this.stage.place.items.get(id),
           start =
             item && !item.folded && item.node.cotangent !== undefined && id !== this.model.data.output ? id : null;
-        if (start || this.stage.lit) this.stage.light(start);
+        if (start || (this.stage.lit && !this.stage.lit.factors)) this.stage.light(start);
       },
       id ? 120 : 60,
     );

@@ -152,6 +152,7 @@ class Panel extends Sheet {
     if (n.parts) for (const part of n.parts) this.array(`${n.label}[${part.index}]`, n, part.value, "value");
     else this.valueOf(n);
     this.gradientOf(n);
+    this.routes(n);
     this.sharesAt(n);
     this.history(n.path);
   }
@@ -219,6 +220,37 @@ class Panel extends Sheet {
     this.heading("cotangent", { x: n.label });
     if (n.cotangent === undefined) return this.add(make("p", { class: "note" }, say("noGradient")));
     this.array(`ḡ ${n.label}`, n, n.cotangent, null);
+  }
+
+  // The paths to the output with their products; one lights up under the pointer or in focus.
+  routes(n) {
+    const { model, stage } = this.app;
+    if (n.id === model.data.output || n.cotangent === undefined || !routesOf(model, n.id)?.length) return;
+    this.heading("routes", { x: n.label });
+    const box = make("div");
+    const draw = () => {
+      const routes = routesOf(model, n.id) ?? [],
+        rest = routes.slice(SHOWN_ROUTES);
+      box.replaceChildren(
+        ...routes.slice(0, SHOWN_ROUTES).map((route) => {
+          const light = () => stage.lightRoute(route.edges),
+            dark = () => stage.lightRoute(null);
+          return make("button", {
+            class: "route",
+            html: routeHtml(model, route),
+            onpointerenter: light,
+            onfocus: light,
+            onpointerleave: dark,
+            onblur: dark,
+          });
+        }),
+      );
+      const sum = rest.reduce((s, route) => s + route.product, 0);
+      if (rest.length) box.append(make("p", { class: "note" }, say("otherRoutes", { n: rest.length, x: digits(sum) })));
+    };
+    draw();
+    this.updates.push(draw);
+    this.add(box);
   }
 
   // The edges at this node that carry the gradient of a leaf, by their shares.

@@ -101,6 +101,16 @@ class Stage extends Drawing {
     this.refresh();
   }
 
+  // One path alone, with its factors.
+  lightRoute(edges) {
+    const nodes = edges && [edges[0].source, ...edges.map((e) => e.target)].map((id) => this.model.shownAs(id));
+    this.lit = edges
+      ? { nodes: new Set(nodes), edges: new Map(edges.map((e) => [e.number, null])), factors: true }
+      : null;
+    this.refresh();
+  }
+
+  // All paths from a node to the output, with the share of its gradient that each edge carries.
   light(id) {
     const found = id === null ? null : this.model.paths(id);
     if (found) found.nodes = new Set([...found.nodes].map((n) => this.model.shownAs(n)));
