@@ -33,10 +33,10 @@ def test_a_thousand_nodes_are_painted_within_a_second(browser: Any, tmp_path: Pa
     times: list[float] = []
     for i in range(2):
         tab, problems = shown(browser, page, tmp_path / f"{i}.html")
-        script = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
-        tab.wait_for_function(script)
+        entries = "['first-contentful-paint', 'graph shown'].map(n => performance.getEntriesByName(n)[0]?.startTime)"
+        tab.wait_for_function(f"() => {entries}.every(t => t !== undefined)")
         assert tab.evaluate("app.model.nodes.size") >= 1000
-        times.append(tab.evaluate(script))
+        times.append(max(tab.evaluate(entries)))  # of the first thing on the screen, and of the graph
         tab.close()
         assert problems == []
     assert min(times) <= 1000
