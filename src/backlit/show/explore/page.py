@@ -68,7 +68,7 @@ class Page:
 
 
 def explore(
-    y: Any, *args: Any, wrt: Any = (), session: Session | None = None,
+    y: Any, *args: Any, wrt: Any = None, session: Session | None = None,
     feed_dict: Mapping[Any, Any] | None = None, names: Mapping[str, Any] | None = None, model: Any = None,
     diagnosis: Any = None, run: str | Path | None = None, title: str | None = None, path: str | Path | None = None,
 ) -> Page:  # fmt: skip
@@ -102,8 +102,9 @@ def explore(
     known = (variables() if session is None else {}) | dict(names or {})
     if model is not None:
         known |= model.parameters()
+    wanted = [] if wrt is None else list(wrt) if isinstance(wrt, (list, tuple)) else [wrt]
     tape = y if isinstance(y, Tape) else tape_of(
-        y, *args, wrt=list(wrt) if isinstance(wrt, (list, tuple)) else [wrt], feed_dict=feed_dict, session=session,
+        y, *args, wrt=wanted, feed_dict=feed_dict, session=session,
         names=known, where="explore",
     )  # fmt: skip
     if not isinstance(y, Tape):
