@@ -185,6 +185,17 @@ def test_wrong_settings_are_named(arguments, text, capsys, tmp_path, monkeypatch
     assert not (tmp_path / "runs").exists()
 
 
+def test_numbers_that_make_no_sense_are_named(capsys):
+    for arguments, told in [
+        (["train", "--lr", "-1"], "argument --lr: expected a number greater than 0, got '-1'"),
+        (["train", "--epochs", "1.5"], "argument --epochs: expected a whole number greater than 0, got '1.5'"),
+        (["draw"], "the following arguments are required: EXPRESSION|RUN|SCRIPT.py[:NAME]\n"),
+    ]:
+        with pytest.raises(SystemExit, match="2"):
+            main(arguments)
+        assert told in capsys.readouterr().err
+
+
 def test_without_an_extra_it_says_what_to_install(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
     done = backlit("train", env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path)

@@ -77,7 +77,11 @@ def test_a_script_with_a_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(
     ("what", "message"),
-    [("nowhere", "not a run folder"), ("nowhere.py", "no such script"), (None, "There are no runs")],
+    [
+        ("nowhere", "there is no such run, neither here nor in"),
+        ("nowhere.py", "no such script"),
+        (None, "There are no runs"),
+    ],
 )
 def test_what_is_not_there(
     what: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -60,6 +60,13 @@ def test_a_kink_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert "likely cause: a kink" in capsys.readouterr().out
 
 
+def test_a_gradient_that_is_not_finite_is_not_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "log(x)", "x=0", "--check", "differences"]) == 1
+    told = capsys.readouterr().out
+    assert "the gradient is not finite at this point" in told
+    assert "by the rules" not in told
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -70,6 +77,7 @@ def test_a_kink_is_found(capsys: pytest.CaptureFixture[str]) -> None:
         (["width*2", "widht=1"], "did you mean width?"),
         (["x*2", "q=1"], "there are x"),
         (["2x", "x=1"], "A product needs a *"),
+        (["sin(x", "x=1"], "cannot be read: '(' was never closed"),
         (["x^2", "x=1"], "A power is written x**2"),
         (["x.real", "x=1"], "not known here"),
         (["x if x else 2", "x=1"], "not known here"),

@@ -67,6 +67,26 @@ def test_every_mode_gives_the_same_explanation() -> None:
     }
 
 
+def test_static_graphs_with_rules_of_the_users_own_and_open_shapes() -> None:
+    with static.Graph().as_default() as graph, static.Session() as session:
+        x = static.placeholder("float32", shape=(None, 2), name="x")
+        with graph.gradient_override_map({"round": "straight through"}):
+            y = bl.sum(bl.round(x), axis=0)[0]
+        assert "sum(round)" in str(bl.draw(y))  # before anything is fed
+        told = str(bl.explain(y, session=session, feed_dict={x: [[1.2, 3.4]]}))
+        other = static.placeholder("float32", name="other")
+        with pytest.raises(bl.GraphError) as problem:
+            session.run([y, other * 2], {x: [[1.0, 2.0]]})
+    assert "The rule is not the one of round but one of your own" in told
+    assert "'multiply' (multiply)" in str(problem.value)
+    assert "getitem" not in str(problem.value)
+
+
+@static.RegisterGradient("straight through")
+def _(op: Any, grad: Any) -> Any:
+    return grad
+
+
 def test_names_are_those_of_the_callers_variables() -> None:
     params = {"W": bl.tensor(np.ones((3, 2)), requires_grad=True), "b": bl.tensor(np.zeros(2), requires_grad=True)}
     inputs = np.arange(12.0).reshape(4, 3)

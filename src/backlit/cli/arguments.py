@@ -15,12 +15,15 @@ def positive(kind: type) -> Any:
     """A converter for numbers greater than 0."""
 
     def number(text: str) -> Any:
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
         if not 0 < value < float("inf"):
-            raise ValueError
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {what} greater than 0, got {text!r}")
         return value
 
-    number.__name__ = f"positive {kind.__name__}"
     return number
 
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -72,14 +73,17 @@ def _folder(what: str | None, parent: Path) -> RunFolder:
             raise DataError(f"There are no runs in {parent}; backlit train makes one, or name a RUN or SCRIPT.py.")
         return RunFolder(runs[-1])
     path = Path(what)
-    return RunFolder(path if (path / CONFIG).exists() or path.exists() else parent / what)
+    found = path if path.exists() else parent / what
+    if not found.exists():
+        raise DataError(f"{what}: there is no such run, neither here nor in {parent}; backlit runs lists those in it.")
+    return RunFolder(found)
 
 
 def _run(folder: RunFolder, options: argparse.Namespace) -> bool:
     """Report of a run; was anything found?"""
     config = folder.config
     found = config["settings"]
-    print(f"{folder.path}: {config['model']}")
+    print(shorten(f"{folder.path}: {config['model']}", 100, placeholder=" …"))
     history = folder.history()
     if history:
         columns = [c for c in ("loss", "validation_loss", "validation_accuracy") if c in history[0]]
@@ -102,7 +106,8 @@ def _run(folder: RunFolder, options: argparse.Namespace) -> bool:
     seen = [] if record is None else [v for v in judged(record.findings) if (v.fault, v.layer) not in known]
     if record is not None:
         nothing = "nothing else" if diagnosis is not None else "nothing that is looked for"
-        print(f"\nWhile it trained, in {len(record.looks)} looks:" + ("" if seen else f" {nothing}."))
+        looks = "one look" if len(record.looks) == 1 else f"{len(record.looks)} looks"
+        print(f"\nWhile it trained, in {looks}:" + ("" if seen else f" {nothing}."))
     for v in seen:
         where = f" in {v.layer}" if v.layer else ""
         follows = f" (follows from {v.because})" if v.because else ""

@@ -34,7 +34,9 @@ def add(commands: Any) -> None:
         epilog='Example: backlit draw "1/(1+exp(-(w*x+b)))" x=1 w=0 b=0',
     )
     command.add_argument("subject", metavar="EXPRESSION|RUN|SCRIPT.py[:NAME]", help="what to draw")
-    command.add_argument("values", nargs="*", metavar="NAME=VALUE", help="of the expression: x=1, W=[1,2;3,4]")
+    command.add_argument(
+        "values", nargs="*", default=[], metavar="NAME=VALUE", help="of the expression: x=1, W=[1,2;3,4]"
+    )
     for kind in FILES:
         command.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write it as {kind.upper()}")
     command.add_argument("--wrt", metavar="NAME", help="widths by the share of the gradient by this node or parameter")

@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         epilog='Example: backlit explain "1/(1+exp(-(w*x+b)))" x=1 w=0 b=0',
     )
     command.add_argument("expression", metavar="EXPRESSION", help='such as "sum((x@W - t)**2)"; in quotes')
-    command.add_argument("values", nargs="*", metavar="NAME=VALUE", help="x=1, x=[1,2,3], W=[1,2;3,4]")
+    command.add_argument("values", nargs="*", default=[], metavar="NAME=VALUE", help="x=1, x=[1,2,3], W=[1,2;3,4]")
     command.add_argument("--wrt", metavar="NAMES", help="only the gradients by these variables, parted by commas")
     command.add_argument("--paths", type=int, metavar="N", help="paths of each variable (8)")
     command.add_argument("--latex", action="store_true", help="print LaTeX")
@@ -79,7 +79,7 @@ def _wanted(options: argparse.Namespace, values: Mapping[str, Any]) -> list[str]
     names = [n.strip() for n in options.wrt.split(",")]
     for n in names:
         if n not in values:
-            raise ArgumentError(f"--wrt: there is no variable {n!r}; there are {', '.join(values)}.")
+            raise ArgumentError(f"--wrt: there is no variable {n!r}; the variables are {', '.join(values)}.")
     return names
 
 
@@ -103,6 +103,9 @@ def _checked(e: Explanation, expression: Expression, values: Mapping[str, Any], 
         most = max(float(np.max(np.abs(found[n] - gradients[n]), initial=0.0)) for n in e.parts)
         rows.append([answer.by, *(figure(found[n]) for n in e.parts), f"{most:.2g}"])
     print(f"\nChecked, in float64\n{columns(rows)}")
+    if not all(np.isfinite(g).all() for g in gradients.values()):
+        print("  the gradient is not finite at this point: there is nothing that differences could be compared with")
+        return 1
     try:
         excess = check_grad(function, list(values.values()))
     except GradientMismatch as problem:

@@ -30,7 +30,9 @@ def add(commands: Any) -> None:
         epilog='Example: backlit explore "1/(1+exp(-(w*x+b)))" x=1 w=0 b=0',
     )
     command.add_argument("subject", metavar="RUN|SCRIPT.py[:NAME]|EXPRESSION", help="what to show")
-    command.add_argument("values", nargs="*", metavar="NAME=VALUE", help="of an expression: x=1, W=[1,2;3,4]")
+    command.add_argument(
+        "values", nargs="*", default=[], metavar="NAME=VALUE", help="of an expression: x=1, W=[1,2;3,4]"
+    )
     command.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: a temporary file)")
     command.add_argument("--no-open", action="store_true", help="do not open it in the browser")
     command.set_defaults(run=run, parser=command)

@@ -60,8 +60,10 @@ class Expression:
             self._tree = ast.parse(self.source.replace("·", "*"), mode="eval").body
         except (SyntaxError, ValueError) as problem:
             at = getattr(problem, "offset", None) or 1
+            said = getattr(problem, "msg", "")
+            what = f": {said}" if "never closed" in said or "unmatched" in said else _pointed(self.source, at)
             raise ArgumentError(
-                f"the expression {self.source!r} cannot be read{_pointed(self.source, at)}; it may have {_KNOWN}. "
+                f"the expression {self.source!r} cannot be read{what}; it may have {_KNOWN}. "
                 "A product needs a *, as in 2*x."
             ) from None
         self.names = tuple(_variables(self._tree, self.source))

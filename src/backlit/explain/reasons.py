@@ -10,6 +10,7 @@ from typing import Any
 
 from ..base.shapes import size_of
 from ..graph.node import Node
+from ..graph.opdef import OPS
 from .tape import Edge, Tape
 
 _ROWS, _COLUMNS, _INNER = "i", "k", "j"
@@ -30,6 +31,8 @@ def reason(tape: Tape, edge: Edge) -> str:
     name, op = tape.name(source), target.op
     if op.name == "matmul":
         return _matmul(tape, edge)
+    if op.vjp is not None and OPS.get(op.name) is not op:
+        return f"The rule is not the one of {op.name} but one of your own: it says what goes back to {name}."
     own = _OWN.get(op.name)
     if own is not None:
         return own(name, source, target)

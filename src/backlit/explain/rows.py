@@ -25,7 +25,7 @@ def as_text(headline: str, rows: Rows) -> str:
 def as_html(headline: str, rows: Rows) -> str:
     """The answer as a table."""
     cells = "".join(
-        f"<tr><th style='text-align:left;vertical-align:top'>{escape(word)}</th>"
+        f"<tr><th style='text-align:left;vertical-align:top;padding-right:1em'>{escape(word)}</th>"
         f"<td style='text-align:left'>{escape(text)}</td></tr>"
         for word, text in rows
     )

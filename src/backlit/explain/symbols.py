@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from ..graph.bind import PICK
+from ..graph.defer import Call
 from ..graph.node import Node
 from ..graph.opdef import OPS, OpDef
 from ..graph.tensor import LEAF, Tensor
@@ -93,6 +94,9 @@ def applied_at(node: Node, args: tuple[Formula, ...]) -> Formula:
             return first._replace(params={**first.params, "keepdims": False})
         if [n for n in node.shape if n != 1] == kept:
             return first
+    if isinstance(node.op, Call):  # of a static graph whose shapes are open: what it was called with by name
+        named = node.params["args"][1].items()
+        return Applied(node.op, args, {k: v for k, v in named if isinstance(v, (int, float, str, tuple))})
     return Applied(node.op, args, node.params, untold(node))
 
 
@@ -281,7 +285,7 @@ def options(f: Applied) -> list[str]:
 
 def _index(f: Applied, holes: int) -> str:
     """The index of an op, with its last `holes` inputs in the places that they are for."""
-    shown = str(f.params["index"])
+    shown = str(f.params.get("index", "[…]"))
     for x in f.args[len(f.args) - holes :]:
         shown = shown.replace("#", text(x), 1)
     return shown

@@ -93,7 +93,8 @@ class RunFolder:
         try:
             found = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
-            raise DataError(f"{self.path}: not a run folder: there is no {CONFIG} in it.") from None
+            what = f"there is no {CONFIG} in it" if self.path.exists() else "there is no such folder"
+            raise DataError(f"{self.path}: not a run folder: {what}.") from None
         except ValueError as problem:
             raise DataError(f"{path}: not valid JSON: {problem}.") from None
         if not isinstance(found, dict) or "settings" not in found:

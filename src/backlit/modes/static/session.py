@@ -211,9 +211,10 @@ class _Recipe:
         return values
 
     def _unfed(self, node: Node) -> GraphError:
+        needing = [n for n in self.fetches if node in ancestors([n])] or self.fetches
         return GraphError(
-            f"Session.run: {node.label} is not fed, and {', '.join(n.label for n in self.fetches[:3])} "
-            f"need{'s' if len(self.fetches) == 1 else ''} it; "
+            f"Session.run: {node.label} is not fed, and {', '.join(n.label for n in needing[:3])} "
+            f"need{'s' if len(needing) == 1 else ''} it; "
             f"give feed_dict={{{node.name}: an array of {node.dtype.name}{node.shape}}}."
         )
 
