@@ -36,6 +36,7 @@ FAULTS: dict[str, Fault] = {
     "numerical problem": Fault(
         "A number that is not finite comes up, in the values or in the gradients.",
         {},
+        ("bad initial scale", "exploding gradient"),
     ),
     "broadcasting slip": Fault(
         "Outputs of shape (n, 1) meet targets of shape (n,), and each is compared with every other.",

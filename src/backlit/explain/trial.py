@@ -15,8 +15,10 @@ from .verdict import Experiment, Mend, Verdict
 LESS = 0.1
 #: or adds this much to the share that is right (or explained).
 MORE = 0.05
-#: A mend that leaves no more than this share of the loss is good enough: those after it are not tried.
-ENOUGH = 0.1
+#: A mend that leaves no more than this share of the loss, and after which
+ENOUGH = 0.05
+#: this share is right (or explained), is good enough: those after it are not tried.
+GOOD = 0.9
 #: What changes the size of signals and gradients may want another learning rate: it is looked for, after
 RATE_TOO = frozenset(
     {
@@ -89,7 +91,7 @@ def tried(
             rate_of(changed.optimizer, runner.model.parameters()),
         )
         found.append(_Tried(mend, runner, run, same, _helps(before, run, same, by), rates))
-        if found[-1].helped and _left(run, by) < ENOUGH * min(_left(before, by), run.start):
+        if found[-1].helped and _left(run, by) < ENOUGH * min(_left(before, by), run.start) and run.quality >= GOOD:
             break
     if not found:
         sentence = failed[0] if failed else "not tried: nothing that can be changed on a copy of this model mends it"
@@ -108,8 +110,8 @@ def tried(
 
 
 def _with_its_rate(found: _Tried, before: Run, steps: int, by: str) -> _Tried:
-    """The same mend with the learning rate that suits it, where the loss falls little without, and much with it."""
-    if _left(found.run, by) < MUCH * found.run.start:
+    """The same mend with the learning rate that suits it, where it is not good without, and much better with it."""
+    if found.run.quality >= GOOD:
         return found
     factor, _ = best_rate(found.runner)
     run = found.runner(steps, factor, _stops(found.runner.experiment, steps))
