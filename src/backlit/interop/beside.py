@@ -294,11 +294,11 @@ def _slot_of(local: Local, position: int) -> int:
 
 
 def _row(node: Node, direction: str, dtype: str, ours: Any, theirs: Any, allowed: Any, place: int) -> Row:
-    share, ulp, entry, mine, yours = _difference(ours, theirs, allowed)
+    share, ulp, entry, mine, yours = difference(ours, theirs, allowed)
     return Row(node, direction, dtype, ulp, share, mine, yours, entry, place)
 
 
-def _difference(ours: Any, theirs: Any, allowed: Any) -> tuple[float, float, tuple[int, ...], Any, Any]:
+def difference(ours: Any, theirs: Any, allowed: Any) -> tuple[float, float, tuple[int, ...], Any, Any]:
     """The largest difference: as a share of what is allowed, in ulps, where, and both numbers there."""
     ours, theirs = np.asarray(ours), np.asarray(theirs)
     if ours.shape != theirs.shape or (ours.dtype != theirs.dtype and ours.dtype.char in FLOAT):
@@ -322,5 +322,5 @@ def end_of(name: str, dtype: str, ours: Any, theirs: Any, depth: int, local: Any
     """`local` is what the last node alone may add; rounding before it comes through as often as there are nodes."""
     largest = float(np.max(np.abs(np.nan_to_num(ours)), initial=0.0))
     allowed = tolerance(dtype, max(depth, 1)).relative * largest + depth * (0.0 if local is None else local)
-    share, ulp, entry, mine, yours = _difference(ours, theirs, np.broadcast_to(allowed, np.shape(ours)))
+    share, ulp, entry, mine, yours = difference(ours, theirs, np.broadcast_to(allowed, np.shape(ours)))
     return End(name, dtype, ulp, share, mine, yours, entry)

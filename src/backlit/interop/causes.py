@@ -121,8 +121,8 @@ def of_cotangents(local: Local, slot: int, ours: Sequence[Any], theirs: Any, all
             f"use {local.op.name} there with care", False,
         )  # fmt: skip
     found = _told(mine, theirs, allowed) or arranged(mine, theirs, allowed) or likely_cause(referee, row, column)
-    said = f"{_whose(local)}: finite differences side with {title}. "
-    return Cause(said + found[0].upper() + found[1:].rstrip(".") + ".", _rule(local, found), True)
+    said = f"{_whose(local)}: finite differences side with {title}; "
+    return Cause(said + found, _rule(local, found), True)
 
 
 def of_differences(local: Local, slot: int, ours: Sequence[Any]) -> Cause:

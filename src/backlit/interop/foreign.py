@@ -50,7 +50,7 @@ def run(library: Library, op: OpDef, values: Sequence[Any], params: dict[str, An
         NoTwin: it has none there, or the library refuses.
     """
     args = [_as_array(x, values) for x in values]
-    wanted = [moves(x) and op.nondiff is None and not op.stops for x in args]
+    wanted = [moves(x) and op.nondiff is None and not op.stops for x in values]
     f = function_of(library, op, args, params)
     try:
         if op.name in _PHASES:

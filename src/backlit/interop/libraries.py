@@ -26,15 +26,17 @@ class Library:
     Attributes:
         name: as users write it.
         title: as its makers write it.
+        extra: of this package, by which it is installed.
         failures: what it raises for what it cannot do.
     """
 
     name: str
     title: str
+    extra = "compare"
     failures: tuple[type[Exception], ...] = (TypeError, ValueError, RuntimeError, NotImplementedError, IndexError)
 
     def __init__(self) -> None:
-        self.module: Any = require(self.name, "compare")
+        self.module: Any = require(self.name, self.extra)
 
     @property
     def version(self) -> str:
@@ -104,7 +106,7 @@ class Torch(Library):
         torch = self.module
         with torch.enable_grad():
             x = like.detach().requires_grad_()
-            return torch.autograd.grad(f(x), x, g, create_graph=True)[0]
+            return torch.autograd.grad(f(x), x, g.conj(), create_graph=True)[0].conj()  # a vjp conjugates
 
     def zeros(self, shape: Sequence[int], like: Any) -> Any:
         return self.module.zeros(tuple(shape), dtype=like.dtype)
@@ -180,7 +182,7 @@ class Jax(Library):
 class TensorFlow(Library):
     """TensorFlow 2, eagerly."""
 
-    name, title = "tensorflow", "TensorFlow"
+    name, title, extra = "tensorflow", "TensorFlow", "tensorflow"
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +216,7 @@ class TensorFlow(Library):
         with tf.GradientTape() as tape:
             tape.watch(like)
             y = f(like)
-        return tf.convert_to_tensor(tape.gradient(y, like, output_gradients=g))
+        return tf.math.conj(tape.gradient(y, like, output_gradients=tf.math.conj(g)))  # a vjp conjugates
 
     def zeros(self, shape: Sequence[int], like: Any) -> Any:
         return self.module.zeros(tuple(shape), like.dtype)

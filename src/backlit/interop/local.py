@@ -12,7 +12,7 @@ from ..base.config import no_grad
 from ..base.dtypes import COMPLEX, FLOAT
 from ..graph.node import Node
 from ..graph.opdef import OpDef
-from ..graph.tensor import wrap
+from ..graph.tensor import Tensor, wrap
 from ..testing.diagnosis import Jacobians
 from ..testing.differences import along
 from ..testing.flat import FlatFunction, pack
@@ -22,7 +22,7 @@ from .libraries import moves
 #: What results change by when inputs and cotangents are moved by a few units in the last place is measured this often,
 TRIALS, MOVED = 3, 4.0
 #: and this many times that is what rounding may do: kernels round more than once, and a trial may hit a small change.
-AMPLIFIED = 6.0
+AMPLIFIED = 16.0
 #: No entry is held to less than this share of the usual change: that of its own may round to 0 by chance.
 USUAL = 0.5
 #: Up to so many numbers all derivatives of a node are found by differences; else along `DIRECTIONS` directions.
@@ -61,7 +61,9 @@ class Local(NamedTuple):
     @property
     def chooses(self) -> bool:
         """Does it move or choose numbers, or round correctly? Then nothing but the same bits will do."""
-        return self.op.family == "movement" or self.op.name in EXACT
+        if self.op.family == "movement":
+            return True
+        return self.op.name in EXACT and not any(np.iscomplexobj(x) for x in self.values)
 
     def pulled(self) -> list[Any]:
         """The cotangents of the inputs, by the rule."""
@@ -74,7 +76,8 @@ class Local(NamedTuple):
             np.zeros_like(y) if c is None else c for c, y in zip(self.cotangents, self.outs, strict=True)
         )  # fmt: skip
         with no_grad(), np.errstate(all="ignore"):
-            return list(vjp_of(node, g if several else g[0], self.wanted, False, self.guarded))
+            found = vjp_of(node, g if several else g[0], self.wanted, False, self.guarded)
+        return [c.value if isinstance(c, Tensor) else c for c in found]  # rules of the user's own give Tensors
 
     def again(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """The results on other values."""
@@ -84,7 +87,8 @@ class Local(NamedTuple):
 
     def slack(self) -> list[Any]:
         """For each result how far, entry by entry, that of another good kernel may lie apart."""
-        ulps = 0.0 if self.chooses else roundings(self.op.name, _terms(self.values, self.outs))
+        terms = _terms(self.values, self.outs)
+        ulps = 0.0 if self.chooses else (roundings(self.op.name, terms) or ROUNDINGS)
         allowed = [_eps(y) * ulps * np.abs(y) if _floats(y) else None for y in self.outs]
         if self.chooses:
             return allowed

@@ -87,7 +87,7 @@ ELEMENTWISE: dict[str, Twin] = {
     "conj": Twin("conj_physical", "numpy.conj", "math.conj"),
     "real": Twin(lambda t, x: x.real, "numpy.real", "math.real"),
     "imag": Twin(lambda t, x: x.imag if x.is_complex() else t.zeros_like(x), "numpy.imag", "math.imag"),
-    "angle": Twin("angle", "numpy.angle", "math.angle"),
+    "angle": Twin("angle", lambda j, x: j.numpy.angle(x).astype(j.numpy.real(x).dtype), "math.angle"),
     # rounding and the bits of numbers
     **same("floor ceil"),
     "round": Twin("round", "numpy.round", "math.round"),

@@ -62,11 +62,9 @@ LINALG: dict[str, Twin] = {
     "det": Twin("linalg.det", "numpy.linalg.det", "linalg.det"),
     "slogdet": Twin("linalg.slogdet", "numpy.linalg.slogdet", "linalg.slogdet"),
     "cofactors": Twin(
-        lambda t, x: (t.linalg.det(x)[..., None, None] * t.linalg.inv(x)).mT.conj(),
-        lambda j, x: j.numpy.conj(
-            j.numpy.matrix_transpose(j.numpy.linalg.det(x)[..., None, None] * j.numpy.linalg.inv(x))
-        ),
-        lambda tf, x: tf.linalg.adjoint(tf.linalg.det(x)[..., None, None] * tf.linalg.inv(x)),
+        lambda t, x: t.linalg.det(x)[..., None, None] * t.linalg.inv(x).mT,
+        lambda j, x: j.numpy.linalg.det(x)[..., None, None] * j.numpy.matrix_transpose(j.numpy.linalg.inv(x)),
+        lambda tf, x: tf.linalg.det(x)[..., None, None] * tf.linalg.matrix_transpose(tf.linalg.inv(x)),
     ),
     "pinv": Twin(
         "linalg.pinv",
