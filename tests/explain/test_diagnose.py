@@ -50,6 +50,17 @@ def test_a_rate_that_is_too_high_and_a_mend_that_helps() -> None:
     assert "learning rate too high" in found._repr_html_()
 
 
+def test_updates_as_large_as_the_weights_need_no_better_rate_to_be_told() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(600, 20)).astype(np.float32)
+    y = np.minimum(rng.geometric(0.7, 600), 8) - 1  # noise, and classes of unequal size
+    found = looked_at(nn.Dense(32, "relu"), nn.Dense(8), data=(x, y), optimizer=optim.adam(5.0))
+    assert [v.fault for v in found.verdicts if not v.because][:1] == ["learning rate too high"]
+    assert "which leaves nothing of them" in found.verdicts[0].evidence
+    usual = looked_at(nn.Dense(32, "relu"), nn.Dense(8), data=(x, y), optimizer=optim.adam(1e-3))
+    assert not {"class collapse", "learning rate too high"} & {v.fault for v in usual.verdicts}, usual
+
+
 def test_sigmoid_layers_make_the_gradient_vanish_and_the_rest_follows(tmp_path: Path) -> None:
     found = looked_at(*[nn.Dense(16, "sigmoid") for _ in range(10)], nn.Dense(2), optimizer=optim.sgd(0.1))
     first, *rest = found.verdicts

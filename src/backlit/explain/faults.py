@@ -83,6 +83,7 @@ FAULTS: dict[str, Fault] = {
             "change": Limit(0.1, "an update of a thousandth of the weights is usual; a tenth leaves nothing as it was"),
             "better": Limit(0.8, "at a smaller rate the loss must end at least this much lower, as a factor"),
             "rises": Limit(0.98, "the loss after the trial, by the loss before: it hardly fell"),
+            "wild": Limit(1.0, "an update as large as the weights leaves nothing of them, whatever else is wrong"),
             "learned": Limit(0.1, "the loss by that of the best constant: below, ups and downs are no matter"),
         },
         (*_BEGINNING, *_SCALE, "exploding gradient", "dead units", "saturated activations"),
@@ -144,7 +145,7 @@ FAULTS: dict[str, Fault] = {
         {
             "said": Limit(0.99, "the share of samples of which the first class is said"),
             "there": Limit(0.03, "the share of the samples that are of another class; fewer may be missed"),
-            "sure": Limit(2.0, "before the trial: the loss, by that of the best constant; a usual start has about 1"),
+            "sure": Limit(2.0, "before the trial: the loss, by that of equal shares; a usual start has about 1"),
             "rare": Limit(0.7, "the share of the most frequent class from where it draws the others to itself"),
         },
         (*_BEGINNING, *_SCALE, *_SIGNAL, *_RATE, "constant output"),

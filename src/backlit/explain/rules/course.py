@@ -12,20 +12,23 @@ from ..verdict import Verdict
 
 
 def rate_too_high(f: Findings) -> Iterator[Verdict]:
-    """The loss breaks, rises or stays, and ends lower at a smaller rate."""
+    """The loss breaks, rises or stays, and ends lower at a smaller rate, or updates are as large as the weights."""
     here, slower = f.trial, f.slower
-    if here is None or slower is None or not slower.finite or not f.first.finite or _learned(f):
+    if here is None or not f.first.finite or _learned(f):
         return
-    better, change = limit("learning rate too high", "better"), largest_change(f)
-    figures = {"end": here.end, "slower": slower.end, "factor": slower.rate, "better": better, "change": change}
-    if _fell(slower) and (not here.finite or slower.end < better * here.end):
-        told = _course(here)
-        by = f", with updates of {change:.2g} of the weights in each" if np.isfinite(change) else ""
+    better, wild, change = *(limit("learning rate too high", n) for n in ("better", "wild")), largest_change(f)
+    told = f"in {here.steps} steps the loss goes {_course(here)}"
+    by = f", with updates of {change:.2g} of the weights in each" if np.isfinite(change) else ""
+    figures = {"end": here.end, "change": change, "better": better, "wild": wild}
+    if slower is not None and slower.finite and _fell(slower) and (not here.finite or slower.end < better * here.end):
         yield Verdict(
-            "learning rate too high", "",
-            f"in {here.steps} steps the loss goes {told}{by}; at {slower.rate:g} times the rate to {slower.end:.3g}",
-            figures, step=here.steps,
+            "learning rate too high", "", f"{told}{by}; at {slower.rate:g} times the rate to {slower.end:.3g}",
+            {**figures, "slower": slower.end, "factor": slower.rate}, step=here.steps,
         )  # fmt: skip
+    elif change > wild and _stuck(f):
+        yield Verdict(
+            "learning rate too high", "", f"{told}{by}, which leaves nothing of them", figures, step=here.steps
+        )
 
 
 def rate_too_low(f: Findings) -> Iterator[Verdict]:
@@ -96,7 +99,7 @@ def collapse(f: Findings) -> Iterator[Verdict]:
         own = f.shares[most] if most < len(f.shares) else 0.0
         if s.classes[most] < said or 1 - own < there:
             continue
-        if s is f.first and not s.loss > sure * f.baseline:
+        if s is f.first and not s.loss > sure * max(f.baseline, np.log(len(f.shares))):
             continue
         if s is f.last and _stuck(f) and own < rare:
             continue
