@@ -208,6 +208,9 @@ def test_files(tmp_path: Path) -> None:
 def test_bad_requests_are_told() -> None:
     x = bl.tensor(2.0, requires_grad=True)
     y = x * x
+    layer = nn.Dense(1).build((2,))
+    loss = bl.sum(layer(bl.ones((1, 2))))
+    assert bl.explain(loss, wrt="bias").gradient.shape == (1,)  # called layer.bias
     with pytest.raises(bl.ArgumentError, match="the leaves are x"):
         bl.explain(y, wrt="w")
     with pytest.raises(bl.ArgumentError, match="a Tensor of shape"):

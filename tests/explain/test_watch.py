@@ -127,7 +127,22 @@ def test_histograms() -> None:
     assert isnan(histogram(np.array([np.nan])).low)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"share": 0.0}, "share"), ({"samples": 1}, "samples")])
+def test_samples_may_have_weights_and_the_folder_need_not_be_there(tmp_path: Path) -> None:
+    seen = bl.watch(tmp_path / "runs" / "new")
+    assert repr(seen) == "Watch(0 looks: nothing that is looked for)"
+    network().fit(X, Y, weights=np.ones(len(X)), epochs=1, callbacks=seen, verbose=False)
+    assert record_of(tmp_path / "runs" / "new") is not None
+    assert repr(seen).startswith("Watch(")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": 0.0}, "share"),
+        ({"samples": 1}, "samples"),
+        ({"folder": nn.Dense(1)}, "the path of a folder, .*Dense"),
+    ],
+)
 def test_bad_options(options: Any, message: str) -> None:
     with pytest.raises(bl.ArgumentError, match=message):
         bl.watch(**options)

@@ -220,6 +220,17 @@ def test_a_parameter_may_be_given_itself() -> None:
     assert bl.why(model.parameters()["1.bias"], model=model, loss="mse", batch=(X, X[:, :1])).name == "1.bias"
 
 
+def test_loss_and_batch_are_those_of_fit() -> None:
+    model = network(nn.Dense(2), nn.Dense(1))
+    for loss, batch in [
+        ("auto", (X, X[:, 0])),
+        ("mse", (X.tolist(), X[:, :1].tolist())),
+        ("auto", ((X,), X[:, 0] > 0)),
+    ]:
+        assert bl.why("1.bias", model=model, loss=loss, batch=batch).kind == "fine"
+        assert bl.trace_nonfinite(model=model, loss=loss, batch=batch) is None
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..base.errors import ArgumentError, shown
-from ..data import Loader, Part
+from ..data import Part
 from ..nn import Layer
 from ..optim import Optimizer, adam
 from ..train.files import write_whole
-from ..train.fitting import arrays_of
 from .findings import Findings
 from .flow import Flow
 from .measuring import Measured
 from .mends import mends_for
 from .rules import judged
+from .running import samples
 from .trial import Outcome, tried
 from .verdict import Experiment, Verdict
 
@@ -131,25 +131,10 @@ def diagnose(
         )
     if steps < 10:
         raise ArgumentError(f"diagnose: steps must be at least 10, to see where the loss goes; got {steps}.")
-    data = _samples(batch, "batch")
-    held = None if validation is None else _samples(validation, "validation")
+    data = samples(batch, "diagnose", "batch")
+    held = None if validation is None else samples(validation, "diagnose", "validation")
     experiment = Experiment(model, loss, optimizer or adam(), data, held, batch_size, seed)
     return examined(experiment, steps, mends)
-
-
-def _samples(given: Any, name: str) -> tuple[Any, ...]:
-    """Inputs and targets, in the forms that `fit` takes or all in one row, as arrays with as many samples each."""
-    if not isinstance(given, Part):
-        if not isinstance(given, (tuple, list)) or len(given) < 2:
-            raise ArgumentError(
-                f"diagnose: expected {name}=(inputs, targets), arrays with one row for each sample; got "
-                f"{'nothing' if given is None else shown(given)}."
-            )
-        *inputs, y = given
-        given = arrays_of(inputs[0] if len(inputs) == 1 else tuple(inputs), y)
-    else:
-        given = arrays_of(given)
-    return Loader(given, 1).arrays  # which says so if there are more inputs than targets, or none
 
 
 def examined(experiment: Experiment, steps: int = 200, mends: bool = True) -> Diagnosis:

@@ -226,13 +226,19 @@ def explain(
     return Explanation(tape, _symbol(tape, y), _chosen(tape, wanted, wrt is not None), paths, stations)
 
 
+def _named(named: Mapping[str, Node], name: str) -> Node | None:
+    """The node of this name, or the only one whose path ends with it: "0.bias" of "model.0.bias"."""
+    ends = [node for path, node in named.items() if path.endswith(f".{name}")]
+    return named.get(name, ends[0] if len(ends) == 1 else None)
+
+
 def _chosen(tape: Tape, wanted: Sequence[Any], given: bool) -> list[Node]:
     if not given:
         return [n for n in tape.leaves if n in tape.cotangents]
     named = {tape.name(n): n for n in tape.nodes if n.op.results is None}
     found: list[Node] = []
     for x in wanted:
-        node = named.get(x) if isinstance(x, str) else tape.image(x)
+        node = _named(named, x) if isinstance(x, str) else tape.image(x)
         if node is None:
             leaves = ", ".join(tape.name(n) for n in tape.leaves)
             what = repr(x) if isinstance(x, str) else f"a Tensor of shape {x.shape}" if isinstance(x, Tensor) else x

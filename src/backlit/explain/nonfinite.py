@@ -25,6 +25,7 @@ from ..modes.static.variables import VARIABLE
 from ..nn import Layer
 from .nonfinite_reasons import ROWS, Case, Largest, Reason, reason_for
 from .origin import Input, Origin, Step, described
+from .running import samples
 from .tape import Tape, argument_names
 from .variables import variables
 from .whole import objective_of, whole_tape
@@ -64,7 +65,7 @@ def trace_nonfinite(
             Tensors. By default the Tensors that require grad; for a function without any, its first argument.
         cotangent: of the output; by default ones.
         names: names for Tensors; by default the local variables of the caller.
-        model, loss, batch: in place of `y` a network, a loss `loss(outputs, targets)` (or its name in `nn.losses`) and
+        model, loss, batch: in place of `y` a network, a loss `loss(outputs, targets)` (or its name, or "auto") and
             a batch (inputs, then targets).
 
     >>> import backlit as bl
@@ -75,7 +76,8 @@ def trace_nonfinite(
     if model is not None:
         if loss is None or batch is None or y is not None:
             raise ArgumentError("trace_nonfinite: with a model give loss= and batch=(inputs, targets), and no y.")
-        y, args = objective_of(model, loss), (model.parameters(), *batch)
+        batch = samples(batch, "trace_nonfinite")
+        y, args = objective_of(model, loss, batch), (model.parameters(), *batch)
     names = variables() if names is None else names
     if isinstance(y, Tensor) and args:
         raise ArgumentError("trace_nonfinite: arguments are for a function; the Tensor is computed already.")

@@ -65,6 +65,7 @@ class Record(NamedTuple):
         text = json.dumps(
             {"form": FORM, "looks": _plain(self.looks), "facts": _plain(facts), "verdicts": _plain(verdicts)}
         )
+        Path(folder).mkdir(parents=True, exist_ok=True)
         write_whole(Path(folder) / NAME, text + "\n")
 
 

@@ -14,13 +14,16 @@ import numpy as np
 from ..autodiff.functions import value_and_grad
 from ..base.config import no_grad
 from ..base.dtypes import INTEGER
-from ..data import Loader
+from ..base.errors import ArgumentError, shown
+from ..data import Loader, Part
 from ..graph.tensor import Tensor
 from ..modes.compile import compile
+from ..nn import Layer
 from ..nn.losses import LOSSES
 from ..nn.passes import unmade
 from ..ops.random import key as random_key
 from ..optim import rate_scaled, with_scale
+from ..train.fitting import arrays_of
 from ..train.goals import Goal, as_parameters, goal_of
 from ..train.steps import State, training_loop
 from .changes import copied, plain
@@ -73,7 +76,7 @@ class Runner:
         inputs = [as_parameters(x[:1]) for x in experiment.data[:-1]]
         if unmade(self.model):
             self.model.build(*inputs, key=experiment.seed)
-        self.goal = goal_for(experiment._replace(model=self.model))
+        self.goal = goal_for(self.model, experiment.loss, experiment.data)
         self.optimizer = rate_scaled(experiment.optimizer)
         self._loop = training_loop(self.model, self.goal, self.optimizer, threads)
         self._measure = compile(self._measured, threads=threads)
@@ -125,12 +128,26 @@ class Runner:
         return self.goal.loss(out, y), out
 
 
-def goal_for(experiment: Experiment) -> Goal:
-    """The loss of an experiment as the trainer wants it; a function of the user's own as it is."""
-    sample = tuple(plain(x)[:1] for x in experiment.data)
-    loss = experiment.loss
+def samples(given: Any, where: str, name: str = "batch") -> tuple[Any, ...]:
+    """Inputs and targets, in the forms that `fit` takes or all in one row, as arrays with as many samples each."""
+    if not isinstance(given, Part):
+        if not isinstance(given, (tuple, list)) or len(given) < 2:
+            raise ArgumentError(
+                f"{where}: expected {name}=(inputs, targets), arrays with one row for each sample; got "
+                f"{'nothing' if given is None else shown(given)}."
+            )
+        *inputs, y = given
+        given = arrays_of(inputs[0] if len(inputs) == 1 else tuple(inputs), y)
+    else:
+        given = arrays_of(given)
+    return Loader(given, 1).arrays  # which says so if there are more inputs than targets, or none
+
+
+def goal_for(model: Layer, loss: Any, data: Sequence[Any]) -> Goal:
+    """The loss for a model and data as the trainer wants it; a function of the user's own as it is."""
     if isinstance(loss, str) or loss in LOSSES.values():
-        return goal_of(experiment.model, sample, loss, [])
+        with np.errstate(all="ignore"):  # a sample goes through the network, which may be what is broken
+            return goal_of(model, tuple(plain(x)[:1] for x in data), loss, [])
     return Goal(loss, getattr(loss, "__name__", type(loss).__name__), (), {}, False, False, None)
 
 
@@ -199,7 +216,7 @@ def poisonous(experiment: Experiment, most: int = 64) -> list[int]:
     """The samples, of those that figures are taken from, for which the loss or a gradient is not finite, by halving;
     no more than a few above `most`.
     """
-    model, goal = copied(experiment.model), goal_for(experiment)
+    model, goal = copied(experiment.model), goal_for(experiment.model, experiment.loss, experiment.data)
     data = tuple(plain(x)[:MEASURED] for x in experiment.data)
     params, found = model.parameters(), []
 

@@ -343,12 +343,17 @@ def _called(
     with enable_grad():
         found = leaves(plain(*new))
     if not found or not isinstance(found[0], Tensor):
-        got = f"{type(found[0]).__name__} {shown(found[0])}" if found else "nothing"
-        raise ArgumentError(
-            f"{where}: the function must return a Tensor (of several the first counts), got {got}. What it is "
-            "differentiated by must be floating-point: 3.0, not 3."
-        )
+        raise no_tensor(found, where)
     return found[0], known, constants
+
+
+def no_tensor(found: Sequence[Any], where: str) -> ArgumentError:
+    """The error of a function that returns something else than a Tensor."""
+    got = f"{type(found[0]).__name__} {shown(found[0])}" if found else "nothing"
+    return ArgumentError(
+        f"{where}: the function must return a Tensor (of several the first counts), got {got}. What it is "
+        "differentiated by must be floating-point: 3.0, not 3."
+    )
 
 
 def _entered(x: Any, path: str, known: dict[Node, str], constants: dict[int, str]) -> Any:

@@ -49,6 +49,11 @@ class Watch(Callback):
     """
 
     def __init__(self, folder: str | Path | None = None, share: float = 0.01, samples: int = 32) -> None:
+        if not isinstance(folder, (str, Path, type(None))):
+            raise ArgumentError(
+                f"watch: expected the path of a folder, or nothing, got {type(folder).__name__}; what is watched is "
+                "the training that it is given to: model.fit(x, y, callbacks=bl.watch())."
+            )
         if not 0 < share <= 1:
             raise ArgumentError(f"watch: share must lie between 0 and 1, a part of the time of training; got {share}.")
         if samples < 2:
@@ -65,18 +70,25 @@ class Watch(Callback):
         """What is wrong, by the newest look."""
         return self.record.verdicts if self.record is not None else ()
 
+    def __repr__(self) -> str:
+        looks = len(self._looks)
+        told = "; ".join(_named(v) for v in self.verdicts) or "nothing that is looked for"
+        return f"Watch({looks} look{'s' if looks != 1 else ''}: {told})"
+
     def begin(self, trainer: Trainer) -> None:
         """Take the first look."""
         self._begun = start = perf_counter()
         self._looks, self._facts, self.record, self._native = [], None, None, None
         before = record_of(self.folder) if self.folder is not None and not trainer.fresh else None
-        self._sight = Sight(trainer.model, trainer.goal, self._batch(trainer), trainer.seed)
+        goal = trainer.goal._replace(weighted=False)  # looks are at batches without their weights
+        self._sight = Sight(trainer.model, goal, self._batch(trainer), trainer.seed)
         self._written = 0
         with np.errstate(all="ignore"):
             self._look(trainer)
             out, tape = self._sight.recorded(trainer.values())
         targets = trainer.data.read(np.arange(min(trainer.data.size, 2048)), 0)[-2 if trainer.weighted else -1]
-        self._facts = self._sight.facts(self._looks[0].snapshot, out, tape, targets)
+        with np.errstate(all="ignore"):
+            self._facts = self._sight.facts(self._looks[0].snapshot, out, tape, targets)
         if before is not None:  # a training that goes on
             done = trainer.running_state.step.item()
             self._looks = [*(look for look in before.looks if look.snapshot.step < done), *self._looks]
@@ -107,7 +119,7 @@ class Watch(Callback):
         self._write()
         if self.verdicts:
             roots = [v for v in self.verdicts if not v.because]
-            told = "; ".join(f"{v.fault}{f' in {v.layer}' if v.layer else ''}" for v in roots)
+            told = "; ".join(map(_named, roots))
             print(f"Watched: {told}." + (f" See backlit doctor {self.folder}" if self.folder else ""), flush=True)
 
     def _affords(self, cost: float) -> bool:
@@ -161,6 +173,10 @@ class Watch(Callback):
             self.record.save(self.folder)
         self._written = len(self._looks)
         self.spent += perf_counter() - start
+
+
+def _named(v: Verdict) -> str:
+    return f"{v.fault} in {v.layer}" if v.layer else v.fault
 
 
 def _course(trainer: Trainer) -> Trial | None:

@@ -20,10 +20,10 @@ from ..graph.tensor import LEAF, Tensor, edge, leaf_node, symbol, wrap
 from ..modes.compile import Compiled
 from ..modes.static.session import Session
 from ..nn import Layer
-from ..nn.losses import loss_of
 from ..ops.random import key as random_key
 from .flatten import flattened
-from .tape import Tape, argument_names, tape_of
+from .running import goal_for
+from .tape import Tape, argument_names, no_tensor, tape_of
 
 
 def whole_tape(
@@ -90,7 +90,7 @@ def _traced(
     with enable_grad():
         found = leaves(function(*new))
     if not found or not isinstance(found[0], Tensor):
-        raise ArgumentError(f"{where}: the function must return a Tensor first, got {type(found[:1]).__name__}.")
+        raise no_tensor(found, where)
     y = found[0]
     if y.node is None:
         return None
@@ -100,12 +100,13 @@ def _traced(
     return Graph([*inputs, *outside], [y.node]), [*values, *map(edge, outside)], known
 
 
-def objective_of(model: Layer, loss: Any) -> Callable[..., Any]:
-    """The function `objective(params, *batch)`: the loss of a network in training; `loss` as `nn.losses` calls it."""
-    function = loss_of(loss) if isinstance(loss, str) else loss
+def objective_of(model: Layer, loss: Any, batch: Sequence[Any]) -> Callable[..., Any]:
+    """The function `objective(params, *batch)`: the loss of a network in training; `loss` as `fit` calls it."""
+    goal = goal_for(model, loss, batch)
 
     def objective(params: Any, *batch: Any) -> Any:
-        out, _ = model.apply({**params, **model.state()}, *batch[:-1], training=True, key=random_key(0))
-        return function(out, batch[-1])
+        inputs, targets, _ = goal.opened(batch)
+        out, _ = model.apply({**params, **model.state()}, *inputs, training=True, key=random_key(0))
+        return goal.loss(out, targets)
 
     return objective

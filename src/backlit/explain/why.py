@@ -27,6 +27,7 @@ from .contributions import Route, cotangent_of, inner
 from .links import MENDS, Link, break_of, link_of
 from .lost import lost
 from .nonfinite import ones_like, trace_nonfinite
+from .running import samples
 from .tape import Edge, Tape, Unrecorded, argument_names
 from .variables import variables
 from .whole import objective_of, whole_tape
@@ -53,7 +54,7 @@ def why(
             function (compiled or not) that is called with `args`. A function tells most, for it is traced; from a
             Tensor that was computed already, what was detached can only be inferred. Without `y` it is
             said what the Tensor itself knows.
-        model, loss, batch: in place of `y` a network, a loss `loss(outputs, targets)` (or its name in `nn.losses`) and
+        model, loss, batch: in place of `y` a network, a loss `loss(outputs, targets)` (or its name, or "auto") and
             a batch (inputs, then targets).
 
     >>> import backlit as bl
@@ -68,7 +69,8 @@ def why(
         if loss is None or batch is None or y is not None:
             raise ArgumentError("why: with a model give loss= and batch=(inputs, targets), and no y.")
         param = _path(model, param)
-        y, args = objective_of(model, loss), (model.parameters(), *batch)
+        batch = samples(batch, "why")
+        y, args = objective_of(model, loss, batch), (model.parameters(), *batch)
     if y is None:
         return _alone(param, names)
     if not isinstance(param, (Tensor, str)):

@@ -37,7 +37,7 @@ class Progress(Callback):
 
     def steps(self, trainer: Trainer) -> None:
         if self._bar is not None:
-            text = f"epoch {trainer.epoch + 1}/{trainer.epochs}  loss {trainer.mean_loss():.4f}"
+            text = f"epoch {trainer.epoch + 1}/{trainer.epochs}  loss {_short(trainer.mean_loss())}"
             self._bar.update(self._task, completed=trainer.epoch * trainer.data.steps + trainer.done, text=text)
 
     def epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
@@ -55,10 +55,14 @@ class Progress(Callback):
             print(trainer.history.stopped[:1].upper() + trainer.history.stopped[1:] + ".", flush=True)
 
 
+def _short(x: float) -> str:
+    return f"{x:.4f}" if 1e-3 <= abs(x) < 1e5 or not x else f"{x:.3g}"
+
+
 def line(row: dict[str, Any], epochs: int) -> str:
     """An epoch in one line."""
     figures = [
-        f"{name.replace('validation_', 'val ')} {value:.4f}"
+        f"{name.replace('validation_', 'val ')} {_short(value)}"
         for name, value in row.items()
         if isinstance(value, float) and name not in _ELSEWHERE
     ]

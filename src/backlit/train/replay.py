@@ -147,7 +147,8 @@ def _in_update(trainer: Trainer, state: State, gradients: Any) -> Any:
     for i, (path, x) in enumerate(new):
         if not np.isfinite(x.numpy()).all():
             found = higher("trace_nonfinite")(
-                lambda *args, i=i: leaves(updated(*args))[i], state.params, gradients, state.optimizer
+                lambda params, gradients, optimizer, i=i: leaves(updated(params, gradients, optimizer))[i],
+                state.params, gradients, state.optimizer,
             )
             end = f"The update of {path} is not finite, though its gradient is"
             mend = "lower the learning rate, or give the optimizer a larger eps"
