@@ -71,7 +71,7 @@ def _root() -> str:
             if names:
                 reexports.append(f"from .{node.module or ''} import {names}")
     for name, module in vars(bl)["_LAZY"].items():
-        package, _, leaf = CALLED.get(name, module).rpartition(".")
+        package, _, leaf = str(CALLED.get(name, module)).rpartition(".")
         reexports.append(f"from {package or '.'} import {leaf} as {name}")
     for name, module in vars(bl)["_LAZY_FUNCTIONS"].items():
         reexports.append(f"from {module} import {name} as {name}")

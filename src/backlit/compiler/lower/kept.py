@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
+from typing import Any
 
 from ...graph.bind import PICK
 from ...graph.graph import Graph
@@ -77,7 +78,8 @@ class Kept:
         """The inputs of a `concat` or `stack` that can be written into its result, everywhere that they stand in it, by
         what computes them.
         """
-        pairs = [*zip(node.inputs or (), places(node, self.storage.views[node]), strict=True)]
+        inputs: tuple[Any, ...] = node.inputs or ()
+        pairs = [*zip(inputs, places(node, self.storage.views[node]), strict=True)]
         barred = {x for x, place in pairs if isinstance(x, Node) and not self._can_write(x, place)}
         return {x for x, _ in pairs if isinstance(x, Node)} - barred
 
