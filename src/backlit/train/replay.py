@@ -148,7 +148,9 @@ def _in_update(trainer: Trainer, state: State, gradients: Any) -> Any:
         if not np.isfinite(x.numpy()).all():
             found = higher("trace_nonfinite")(
                 lambda params, gradients, optimizer, i=i: leaves(updated(params, gradients, optimizer))[i],
-                state.params, gradients, state.optimizer,
+                state.params,
+                gradients,
+                state.optimizer,
             )
             end = f"The update of {path} is not finite, though its gradient is"
             mend = "lower the learning rate, or give the optimizer a larger eps"
