@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backlit import nn
+from backlit import nn, train
 from backlit.cli import main
 
 SCRIPT = """
@@ -51,6 +51,18 @@ def test_a_run_that_a_script_left(tmp_path: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "backlit doctor SCRIPT.py" in out
     assert "  dead units in 0: 100% of the units" in out
+    assert max(map(len, out.partition("While")[2].splitlines())) <= 100
+
+
+def test_a_run_that_broke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    y, x[5, 2] = (x[:, 0] > 0).astype(int), np.nan
+    with pytest.raises(train.DivergedError):
+        nn.Sequential(nn.Dense(8, "relu"), nn.Dense(2)).fit(x, y, run=tmp_path / "r", verbose=False)
+    assert main(["doctor", str(tmp_path / "r")]) == 3
+    out = capsys.readouterr().out
+    assert "inputs itself is the first that is not finite" in out
+    assert "nothing else." in out
 
 
 def test_a_script_that_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

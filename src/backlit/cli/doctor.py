@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
+from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..base.errors import ArgumentError, DataError
 from ..explain.changes import copied
 from ..explain.diagnosis import Diagnosis, examined
 from ..explain.flow import flow_of
+from ..explain.plain import WIDTH
 from ..explain.record import record_of
 from ..explain.rules import judged
 from ..explain.tape import tape_of
@@ -83,7 +84,7 @@ def _run(folder: RunFolder, options: argparse.Namespace) -> bool:
     """Report of a run; was anything found?"""
     config = folder.config
     found = config["settings"]
-    print(shorten(f"{folder.path}: {config['model']}", 100, placeholder=" …"))
+    print(shorten(f"{folder.path}: {config['model']}", WIDTH, placeholder=" …"))
     history = folder.history()
     if history:
         columns = [c for c in ("loss", "validation_loss", "validation_accuracy") if c in history[0]]
@@ -91,7 +92,8 @@ def _run(folder: RunFolder, options: argparse.Namespace) -> bool:
         print(f"{len(history)} epochs: {', '.join(courses)}")
     else:
         print("Not one epoch was finished.")
-    if (folder.path / "nonfinite.txt").is_file():
+    broke = (folder.path / "nonfinite.txt").is_file()
+    if broke:
         print("\n" + (folder.path / "nonfinite.txt").read_text("utf-8").rstrip())
     diagnosis: Diagnosis | None = None
     if "model" in found:
@@ -105,14 +107,14 @@ def _run(folder: RunFolder, options: argparse.Namespace) -> bool:
     record = record_of(folder.path)
     seen = [] if record is None else [v for v in judged(record.findings) if (v.fault, v.layer) not in known]
     if record is not None:
-        nothing = "nothing else" if diagnosis is not None else "nothing that is looked for"
+        nothing = "nothing else" if diagnosis is not None or broke else "nothing that is looked for"
         looks = "one look" if len(record.looks) == 1 else f"{len(record.looks)} looks"
         print(f"\nWhile it trained, in {looks}:" + ("" if seen else f" {nothing}."))
     for v in seen:
         where = f" in {v.layer}" if v.layer else ""
         follows = f" (follows from {v.because})" if v.because else ""
-        print(f"  {v.fault}{where}{follows}: {v.evidence}.")
-    return bool(verdicts or seen)
+        print(fill(f"  {v.fault}{where}{follows}: {v.evidence}.", WIDTH, subsequent_indent="    "))
+    return bool(verdicts or seen or broke)
 
 
 def _again(config: dict[str, Any]) -> Experiment:

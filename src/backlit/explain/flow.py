@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import exp, inf, isfinite, isnan, log
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..graph.tensor import LEAF
 from ..nn.dropout import Dropout
 from ..nn.norms import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from ..nn.standardize import Standardize, Unstandardize
+from .plain import WIDTH
 from .tape import Edge, Tape
 
 #: What may enlarge or shrink a gradient, as it is told.
@@ -130,7 +132,8 @@ class Flow(NamedTuple):
             causes = ", ".join(f"{CAUSES[c]} ×{_exp(g):.3g}" for c, g in _telling(part.causes))
             lines.append(f"{_title(part):{wide}}  {_times(part.gain):>9}  {_bar(part.gain, most)}  {causes}".rstrip())
         lines.append(f"{'all':{wide}}  {_times(self.gain):>9}")
-        return "\n".join([*lines, *self.sentences()])
+        told = (line for said in self.sentences() for line in wrap(said, WIDTH))
+        return "\n".join([*lines, *told])
 
 
 def flow_of(tape: Tape, to: Iterable[Any] = ()) -> Flow:

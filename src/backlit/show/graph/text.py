@@ -10,7 +10,7 @@ from .scene import BURST, VANISHED, Scene, SceneNode
 from .sizes import cut, head_of, lines_of
 
 #: Widths of the columns; all together at most 100.
-TREE, VALUE, GRADIENT, BAR = 50, 19, 11, 10
+TREE, VALUE, GRADIENT, BAR = 49, 19, 12, 10
 #: A bar is this much shorter for each factor of ten below the largest gradient.
 DECADE = 2.0
 _EIGHTHS = " ▏▎▍▌▋▊▉"
