@@ -282,7 +282,8 @@ _STYLE = """
 .bl-compare{--ink:#22282f;--faint:#6b7480;--grid:#e4e6ea;--bad:#d55e00;color:var(--ink);
 font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;max-width:72em}
 @media (prefers-color-scheme:dark){.bl-compare{--ink:#e6e9ed;--faint:#98a2ae;--grid:#343b44;--bad:#ff9550}}
-.bl-compare p{margin:.15em 0;white-space:pre-wrap}.bl-compare table{border-collapse:collapse;margin:.8em 0;font:inherit;color:inherit}
+.bl-compare p{margin:.15em 0;white-space:pre-wrap}
+.bl-compare table{border-collapse:collapse;margin:.8em 0;font:inherit;color:inherit}
 .bl-compare th{font-weight:600;color:var(--faint);text-align:left;padding:.2em 1.2em .2em 0}
 .bl-compare td{padding:.2em 1.2em .2em 0;border-top:1px solid var(--grid);font-variant-numeric:tabular-nums}
 .bl-compare .bad td{color:var(--bad)}
