@@ -110,7 +110,7 @@ FAULTS: dict[str, Fault] = {
     "saturated activations": Fault(
         "Most elements lie where the activation is flat, with less than a twentieth of its greatest slope.",
         {
-            "share": Limit(0.5, "trained networks have some, since a sure unit is flat; a layer with half is stuck"),
+            "share": Limit(0.55, "inputs of a few units leave half of a tanh layer flat, and it learns all the same"),
             "good": Limit(0.5, "the loss by that of the best constant: below, units are sure because they are right"),
         },
         (*_SCALE, "numerical problem", "exploding gradient", "learning rate too high", "vanishing gradient"),
