@@ -72,6 +72,25 @@ def test_kinks_are_no_faults() -> None:
     assert "a kink" in found.without["relu"]
 
 
+def test_large_arrays_with_kinks_everywhere() -> None:
+    x = np.random.default_rng(0).normal(size=20000) * 0.01
+    apart = np.ones(1000)
+    apart[500] = 1e-6
+    found = bl.compare(lambda x: bl.sum(bl.relu(x)), [apart], against="finite-difference")
+    assert found.equal
+    assert "kinks lie within one step" in found.without["relu"]
+
+    @bl.custom_derivative
+    def rectified(x: Any) -> Any:
+        return bl.maximum(x, 0)
+
+    rectified.vjp(lambda g, out, x: g * (x > 0) * 2)
+    found = bl.compare(lambda x: bl.sum(rectified(x)), [x], against="finite-difference")
+    assert found.first is not None
+    assert (found.first.op, found.first.fault) == ("rectified", "here")
+    assert "a factor 2 too much" in found.first.cause
+
+
 def test_registered_gradients_and_static_graphs() -> None:
     @static.RegisterGradient("thrice")
     def _(op: Any, grad: Any) -> Any:

@@ -123,6 +123,13 @@ class Beside:
 
     def _by_differences(self, origin: Node, local: Local, ours: Sequence[Any]) -> Row:
         found = local.by_differences(ours)
+        if np.max(found.excess) > 1 and len(found.columns) < found.f.x.size:
+            along, found = found, local.by_differences(ours, singly=True)
+            if np.max(found.excess) <= 1:
+                problem = (
+                    f"kinks lie within one step of it; {len(found.columns)} single numbers of {along.f.x.size} agree"
+                )
+                return Row(origin, "backward", self.dtype, problem=problem)
         _, column = (int(i) for i in np.unravel_index(int(np.argmax(found.excess)), found.excess.shape))
         share = float(found.excess[0, column])
         if share > 1 and (at := kink(found, 0, column)) is not None:

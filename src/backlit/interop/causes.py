@@ -128,6 +128,8 @@ def of_cotangents(local: Local, slot: int, ours: Sequence[Any], theirs: Any, all
 def of_differences(local: Local, slot: int, ours: Sequence[Any]) -> Cause:
     """Why the rule of an input and differences of the kernel disagree."""
     c = local.by_differences(ours)
+    if len(c.columns) < c.f.x.size:
+        c = local.by_differences(ours, singly=True)
     row, column = (int(i) for i in np.unravel_index(int(np.argmax(c.excess)), c.excess.shape))
     found: str | None = None
     if len(c.columns) == c.f.x.size:  # each derivative by itself is known
@@ -210,7 +212,8 @@ def _arrangements(x: Any) -> Iterator[tuple[str, Any]]:
 
 def _referee(local: Local, ours: Sequence[Any]) -> Jacobians | None:
     try:
-        return local.by_differences(ours)
+        found = local.by_differences(ours)
+        return found if len(found.columns) == found.f.x.size else local.by_differences(ours, singly=True)
     except (BacklitError, ValueError, TypeError, IndexError, FloatingPointError):  # of the user's kernel, off the point
         return None
 

@@ -114,8 +114,12 @@ class Local(NamedTuple):
             allowed = [_grown(a, c, m, AMPLIFIED) for a, c, m in zip(allowed, found, moved.pulled(), strict=True)]
         return allowed
 
-    def by_differences(self, found: Sequence[Any]) -> Jacobians:
-        """The cotangents `found` of the inputs beside central differences, in float64 at the same point."""
+    def by_differences(self, found: Sequence[Any], singly: bool = False) -> Jacobians:
+        """The cotangents `found` of the inputs beside central differences, in float64 at the same point.
+
+        Along each number where they are few, else in random directions; or `singly`, along some numbers by themselves:
+        a direction that moves all at once comes past kinks of some.
+        """
         wide = [_double(x) if w else x for x, w in zip(self.values, self.wanted, strict=True)]
 
         def f(*moving: Any) -> list[Any]:
@@ -133,7 +137,15 @@ class Local(NamedTuple):
             flat.inputs,
         )
         size = flat.x.size
-        columns = np.eye(size) if size <= FULL else np.random.default_rng(2).uniform(-1, 1, (DIRECTIONS, size))
+        rng = np.random.default_rng(2)
+        if size <= FULL:
+            columns = np.eye(size)
+        elif singly:  # the largest ones, and others
+            some = np.concatenate([np.argsort(-np.abs(rule))[: FULL // 4], rng.choice(size, FULL // 4, replace=False)])
+            columns = np.zeros((len(some), size))
+            columns[np.arange(len(some)), some] = 1
+        else:
+            columns = rng.uniform(-1, 1, (DIRECTIONS, size))
         both = [along(flat, v) for v in columns]
         numeric = np.stack([row @ d for d, _ in both], axis=1)
         noise = np.stack([np.abs(row) @ n for _, n in both], axis=1)

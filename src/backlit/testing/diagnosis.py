@@ -70,7 +70,7 @@ def kink(c: Jacobians, row: int, column: int) -> str | None:
 
 def _dependent(c: Jacobians) -> str | None:
     """Is a square matrix transposed, or the error antisymmetric in it, so that it vanishes for symmetric changes?"""
-    if not np.array_equal(c.columns, np.eye(c.f.x.size)):
+    if len(c.columns) != c.f.x.size or not np.array_equal(c.columns, np.eye(c.f.x.size)):
         return None
     start = 0
     for leaf in c.f.inputs:
