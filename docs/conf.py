@@ -16,7 +16,7 @@ author = "The Backlit authors"
 copyright = "2026, the Backlit authors"
 version = release = backlit.__version__
 
-extensions = ["myst_nb", "registry"]
+extensions = ["myst_nb", "registry", "explored"]
 exclude_patterns = ["_build", "_ext"]
 templates_path: list[str] = []
 
@@ -27,7 +27,7 @@ nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
 # Tensors as they print in a terminal, with dtype and origin; pictures and prose as such.
-nb_mime_priority_overrides = [("*", "image/png", 0), ("*", "text/markdown", 1), ("*", "text/plain", 2)]
+nb_mime_priority_overrides = [("*", "image/png", 0), ("*", "image/svg+xml", 0), ("*", "text/markdown", 1), ("*", "text/plain", 2)]
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 
