@@ -27,7 +27,12 @@ nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
 # Tensors as they print in a terminal, with dtype and origin; pictures and prose as such.
-nb_mime_priority_overrides = [("*", "image/png", 0), ("*", "image/svg+xml", 0), ("*", "text/markdown", 1), ("*", "text/plain", 2)]
+nb_mime_priority_overrides = [
+    ("*", "image/png", 0),
+    ("*", "image/svg+xml", 0),
+    ("*", "text/markdown", 1),
+    ("*", "text/plain", 2),
+]
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 

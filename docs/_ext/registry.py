@@ -46,6 +46,25 @@ COMPILED = {
     "compiler.report": ("Report", "Row"),
 }
 
+#: What explains, by module: functions that are `bl.NAME`, and what they return.
+EXPLAINED = {
+    "explain.explanation": ("explain", "Explanation"),
+    "explain.paths": ("Paths", "Path"),
+    "explain.why": ("why",),
+    "explain.answer": ("Why",),
+    "explain.diagnosis": ("diagnose", "Diagnosis"),
+    "explain.verdict": ("Verdict", "Mend"),
+    "explain.trial": ("Outcome",),
+    "explain.flow": ("Flow",),
+    "explain.watch": ("watch", "Watch"),
+    "explain.nonfinite": ("trace_nonfinite",),
+    "explain.origin": ("Origin",),
+    "interop.compare": ("compare",),
+    "interop.comparison": ("Comparison", "Divergence"),
+    "show.graph.drawing": ("draw", "Drawing"),
+    "show.explore.page": ("explore", "Page"),
+}
+
 Entry = tuple[str, Any]
 
 
@@ -86,12 +105,12 @@ def exports(module: ModuleType) -> list[Entry]:
     ]  # fmt: skip
 
 
-def _compiled() -> Iterator[Entry]:
-    """`bl.compile` and the classes behind it, as entries."""
-    for module, names in COMPILED.items():
+def listed(modules: dict[str, tuple[str, ...]]) -> Iterator[Entry]:
+    """Functions that are `bl.NAME`, and the classes behind them, as entries."""
+    for module, names in modules.items():
         found = importlib.import_module(f"backlit.{module}")
         for name in names:
-            yield ("backlit.compile" if name == "compile" else f"backlit.{module}.{name}"), getattr(found, name)
+            yield (f"backlit.{name}" if name.islower() else f"backlit.{module}.{name}"), getattr(found, name)
 
 
 # --- how one is written ----------------------------------------------------------------------------
@@ -217,7 +236,7 @@ def described(name: str, thing: Any, told: Sequence[Any] = ()) -> list[str]:
     kind = "class" if inspect.isclass(thing) else "function"
     out = ["", f".. py:{kind}:: {name}{'' if _plain(thing) else signature(thing)}", ""]
     content = body(inspect.getdoc(thing) or "")
-    if hasattr(thing, "op"):
+    if not inspect.isclass(thing) and hasattr(thing, "op"):
         content += ["", ".. rst-class:: facts", "", inline(facts(thing.op)), ""]
     if inspect.isclass(thing) and not issubclass(thing, BaseException):
         for member, f in _members(thing, told):
@@ -246,7 +265,7 @@ def _members(thing: type, told: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(thing: Any) -> bool:
-    return inspect.isclass(thing) and (issubclass(thing, BaseException) or dataclasses.is_dataclass(thing))
+    return inspect.isclass(thing) and (issubclass(thing, (BaseException, tuple)) or dataclasses.is_dataclass(thing))
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -282,7 +301,16 @@ def write(app: Any) -> None:
     found = families()
     for key in sorted(found, key=lambda k: (not k.startswith("autodiff"), k)):
         chapters[key] = (found[key][0], "", found[key][1])
-    chapters["compile"] = ("Compiled functions", "Functions as machine code, and how to read it.", list(_compiled()))
+    chapters["compile"] = (
+        "Compiled functions",
+        "Functions as machine code, and how to read it.",
+        list(listed(COMPILED)),
+    )
+    chapters["explanations"] = (
+        "Explanations",
+        "What a gradient is made of, and what is wrong.",
+        list(listed(EXPLAINED)),
+    )
     chapters["settings"] = ("Settings and recording", "", [(f"backlit.{n}", getattr(bl, n)) for n in SETTINGS])
     for name, title in MODULES.items():
         module = getattr(bl, name.removeprefix("backlit."), None) or importlib.import_module(name)

@@ -31,7 +31,7 @@ from .base.errors import GraphError as GraphError
 from .base.errors import ShapeError as ShapeError
 from .graph.tensor import Tensor as Tensor
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 globals().update(_namespace.build())
 
