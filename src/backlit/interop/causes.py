@@ -61,6 +61,8 @@ def of_values(local: Local, ours: Any, theirs: Any, allowed: Any, ulp: float, ti
     if not np.array_equal(np.isfinite(ours), np.isfinite(theirs)):
         which = "here" if not np.all(np.isfinite(ours)) else f"in {title}"
         return Cause(f"a value is not finite {which} only: overflow, or the edge of the domain", "scale the inputs")
+    if (single := of_single(theirs, ours, title)) is not None:
+        return single
     found = _told(ours, theirs, allowed)
     if found:
         return Cause(found, f"look at the kernel of {local.op.name}", True)

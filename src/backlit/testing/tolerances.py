@@ -65,6 +65,9 @@ ULPS: dict[str, int] = {
     "elu": 4, "celu": 4, "selu": 10, "hard_sigmoid": 2, "hard_swish": 4,
 }  # fmt: skip
 
+#: Functions some of whose kernels subtract numbers near 1: of a small result only the digits beyond theirs are left.
+SUBTRACT = frozenset("gelu erfc logaddexp log1p atanh sinc mish lgamma digamma erfinv".split())  # noqa: SIM905
+
 
 def roundings(op: str, terms: float = 1) -> float:
     """How many units in the last place results of an op may lie apart, apart from what it amplifies.
