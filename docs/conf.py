@@ -26,6 +26,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # tables that cells write
 # Tensors as they print in a terminal, with dtype and origin; pictures and prose as such.
 nb_mime_priority_overrides = [
     ("*", "image/png", 0),

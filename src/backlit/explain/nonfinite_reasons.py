@@ -258,7 +258,7 @@ TABLE: tuple[Reason, ...] = (
     Reason(
         "overflow in a square", ("square", "pow", "power_norm", "hypot", "var", "std"), False, _finite,
         "the square (or power) of a number is too large for {dtype}",
-        "scale it down first; of large errors nn.losses.huber or mae grow less than mse. " + UP.capitalize(),
+        "scale it down first; of large errors nn.losses.huber or mae grow less than mse. " + UP[0].upper() + UP[1:],
     ),
     Reason(
         "overflow in a sum", SUMS, False, lambda c: _finite(c) and np.asarray(c.inputs[0]).size,
