@@ -22,7 +22,7 @@ BIN := $(ENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 DATA ?= digits
 
-.PHONY: run test browser check test-peers bench docs gallery stubs wheel clean
+.PHONY: run test browser check test-peers bench faults docs gallery stubs wheel clean
 .DEFAULT_GOAL := test
 
 run: $(ENV)/.train
