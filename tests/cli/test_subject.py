@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import backlit as bl
+from backlit import nn
 from backlit.base.errors import DataError
 from backlit.cli import main
 from backlit.cli.subject import subject
@@ -65,3 +67,10 @@ def test_a_run_gives_the_loss_of_its_network(tmp_path: Path) -> None:
     assert found.model is not None
     assert not found.y.shape
     assert len(tape_of(found.y).leaves) == 4
+
+
+def test_the_network_of_a_run_that_a_script_left_is_the_script_s(tmp_path: Path) -> None:
+    x = np.linspace(-1, 1, 32, dtype=np.float32)[:, None]
+    nn.Sequential(nn.Dense(1)).fit(x, x, epochs=1, run=tmp_path / "r", verbose=False)
+    with pytest.raises(DataError, match=r"made by a script.*bl\.explore\(loss, model=model, run="):
+        subject(str(tmp_path / "r"))

@@ -16,6 +16,11 @@ def opened(path: Path) -> tuple[RunFolder, Layer, Dataset]:
     """The folder, the model, and a blank data set of the form of the run's own; the data themselves are not needed."""
     folder = RunFolder(path)
     config = folder.config
+    if "model" not in config["settings"]:
+        raise DataError(
+            f"{path}: its network was made by a script, which alone can make it again. There: model.load("
+            f'"{path / PARAMS}"), and then model.evaluate, model.predict, or bl.explore(loss, model=model, run="{path}").'
+        )
     form = form_of(config["data"])
     model = network(config["settings"]["model"], form)
     model.build(form.train.x)
