@@ -18,8 +18,9 @@ def opened(path: Path) -> tuple[RunFolder, Layer, Dataset]:
     config = folder.config
     if "model" not in config["settings"]:
         raise DataError(
-            f'{path}: its network was made by a script, which alone can make it again. There: model.load("{path / PARAMS}"'
-            f'), and then model.evaluate, model.predict, or bl.explore(loss, model=model, run="{path}").'
+            f"{path}: its network was made by a script, which alone can make it again. There: "
+            f'model.load("{path / PARAMS}"), and then model.evaluate, model.predict, or '
+            f'bl.explore(loss, model=model, run="{path}").'
         )
     form = form_of(config["data"])
     model = network(config["settings"]["model"], form)
