@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +106,10 @@ def test_what_is_not_there(
     script.write_text("x = 1\n")
     assert main(["doctor", str(script)]) == 1
     assert "neither called fit() nor backward()" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"{sys.executable} -m backlit explain 'x*y+sin(x)' x=1 y=2 --check none | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("f(x, y)")
+    assert not done.stderr

@@ -1,11 +1,13 @@
 """The parser of the command line, and what happens to errors.
 
-Exit codes: 0 done, 1 an error that the message explains, 2 a wrong command line, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 an error that the message explains, 2 a wrong command line, 130 stopped by Ctrl-C, 141
+the reader of the output went away. `doctor` ends with 3 where it found something.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -61,3 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("backlit: stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read the output, as `| head` does, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

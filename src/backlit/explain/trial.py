@@ -58,6 +58,8 @@ class _Tried(NamedTuple):
     same: bool  # is the loss measured as before?
     helped: bool
     rates: tuple[float | None, float | None]  # of learning: before, and with the mend
+    other_loss: bool  # is it another function?
+    comparable: bool  # is the quality of the same kind: both a share of classes, or both R²?
 
 
 def tried(
@@ -90,7 +92,10 @@ def tried(
             rate_of(experiment.optimizer, experiment.model.parameters()),
             rate_of(changed.optimizer, runner.model.parameters()),
         )
-        found.append(_Tried(mend, runner, run, same, _helps(before, run, same, by), rates))
+        other_loss = changed.loss is not experiment.loss
+        comparable = classes(plain(changed.data[-1])) == classes(plain(experiment.data[-1]))
+        helps = _helps(before, run, same, by)
+        found.append(_Tried(mend, runner, run, same, helps, rates, other_loss, comparable))
         if found[-1].helped and _left(run, by) < ENOUGH * min(_left(before, by), run.start) and run.quality >= GOOD:
             break
     if not found:
@@ -125,7 +130,7 @@ def _with_its_rate(found: _Tried, before: Run, steps: int, by: str) -> _Tried:
     mend = Mend(f"{found.mend.what}; {'raise' if factor > 1 else 'lower'} the learning rate", apply)
     old, new = found.rates
     rates = old, None if new is None else new * factor
-    return _Tried(mend, found.runner, run, found.same, _helps(before, run, found.same, by), rates)
+    return found._replace(mend=mend, run=run, helped=_helps(before, run, found.same, by), rates=rates)
 
 
 def _stops(experiment: Experiment, steps: int) -> list[int]:
@@ -190,12 +195,15 @@ def _sentence(t: _Tried, before: Run, steps: int, by: str) -> str:
     told += f"in {steps} steps{rate} the loss goes {_course(t.run)} (before: {_course(before)}"
     if (not t.same or by == "class collapse") and np.isfinite(t.run.quality):
         what = "share that is right" if classes(plain(t.runner.experiment.data[-1])) else "R²"
-        other = "" if t.same else ", by the other loss"
-        return f"{told}{other}), the {what} to {t.run.quality:.2f} (before: {_number(before.quality)})"
+        other = ", by the other loss" if t.other_loss else ""
+        then = f" (before: {before.quality:.3g})" if t.comparable and np.isfinite(before.quality) else ""
+        return f"{told}{other}), the {what} to {t.run.quality:.2f}{then}"
     return told + ")"
 
 
 def _course(run: Run) -> str:
+    if not np.isfinite(run.start):
+        return "no finite number from the start"
     if not run.finite:
         return f"from {_number(run.start)} to no finite number at step {_broken(run)}"
     return f"from {_number(run.start)} to {_number(run.end)}"

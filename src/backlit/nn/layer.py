@@ -145,7 +145,8 @@ class Layer:
             now.call(self, tuple(example(x, 1, dtype) for x in inputs), {})
         if left := unmade(self):
             raise ArgumentError(
-                f"build: forward did not call {', '.join(left)}, so that the shapes of their parameters are not known."
+                f"build: forward did not call {', '.join(left)}, so that the shapes of their parameters are not known: "
+                "call them in forward, or do not make them."
             )
         return self
 
