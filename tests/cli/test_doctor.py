@@ -37,7 +37,7 @@ def test_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["doctor", "--in", str(tmp_path), "--steps", "50", "--no-try"]) == 3
     out = capsys.readouterr().out
-    assert f"{run}: Sequential(" in out
+    assert f"{run}: " in out
     assert "2 epochs: loss " in out
     assert "Learning rate too high" in out
     assert "→ mend, not tried: " in out
