@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 import backlit as bl
 from backlit import nn
 from backlit.explain.flow import flow_of
 from backlit.explain.tape import tape_of
+
+torch = pytest.importorskip("torch")
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu"])

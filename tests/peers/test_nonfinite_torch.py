@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import backlit as bl
+
+torch = pytest.importorskip("torch")
 
 INF = float("inf")
 

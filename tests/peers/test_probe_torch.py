@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import backlit as bl
 from backlit import nn
 from backlit.explain.findings import Snapshot
 from backlit.explain.probe import FLAT, SLOPES, Probe
+
+torch = pytest.importorskip("torch")
 
 RNG = np.random.default_rng(0)
 
