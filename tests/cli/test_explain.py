@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +118,14 @@ def test_expressions_are_computed_as_python_would() -> None:
     assert assignments(["v=[1, -2, 1e3]"], Expression("sum(v)"))["v"].tolist() == [1.0, -2.0, 1000.0]
     assert assignments(["v=2*pi"], Expression("v"))["v"] == pytest.approx(2 * np.pi)
     assert all(hasattr(bl, name) for name in functions())
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "backlit", "explain", "w*x", "w=1", "x=2", "--check", "none"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), told) == (141, b"")

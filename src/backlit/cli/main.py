@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()  # here, where a reader that went away is caught
+        return code
     except BacklitError as error:
         print(f"backlit: {error}", file=sys.stderr)
         return 1
