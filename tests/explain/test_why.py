@@ -220,6 +220,13 @@ def test_a_parameter_may_be_given_itself() -> None:
     assert bl.why(model.parameters()["1.bias"], model=model, loss="mse", batch=(X, X[:, :1])).name == "1.bias"
 
 
+def test_the_sum_of_a_softmax_is_flat_not_saturated() -> None:
+    for scale, kind in [(1.0, "flat"), (100.0, "saturated")]:
+        z = bl.tensor([scale, 2 * scale, 3 * scale], requires_grad=True)
+        found = bl.why(z, bl.sum(bl.softmax(z)))
+        assert (found.kind, found.size) == (kind, "zero")
+
+
 def test_loss_and_batch_are_those_of_fit() -> None:
     model = network(nn.Dense(2), nn.Dense(1))
     for loss, batch in [

@@ -19,6 +19,8 @@ RECTIFIERS = ("relu", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish
 BOUNDED = ("relu6", "hard_tanh", "hard_sigmoid", "hard_swish", "clip")
 SQUASHING = ("sigmoid", "tanh", "softsign", "erf", "log_sigmoid", "atan")
 NORMALISED = ("softmax", "log_softmax")
+#: Below this mean largest share a softmax is not flat by itself.
+SURE = 0.9
 CHOOSING = ("maximum", "minimum", "max", "min", "pool_max", "sort", "segment_max")
 STEPS = ("floor", "ceil", "round", "trunc", "sign", "floor_divide")
 PRODUCTS = ("multiply", "guarded_multiply", "masked_multiply", "matmul", "einsum_pair", "convolve", "divide")
@@ -103,6 +105,9 @@ def link_of(tape: Tape, edge: Edge, piece: Any, cotangent: Any) -> Link:
         return _by_slopes(edge, slopes, factor)
     if name in NORMALISED:
         top = float(np.mean(np.max(np.exp(_of(target)) if name == "log_softmax" else _of(target), axis=-1)))
+        if top < SURE and factor < 1e-3:
+            said = f"the shares of {name} add up to 1 whatever goes in, and the gradient by all of them is (nearly) one"
+            return Link(edge, "flat", np.nan, factor, said)
         said = f"the largest share of a row is {top:.4g} on average; at 1 {name} is flat"
         return Link(edge, "saturated", np.nan, factor, said)
     if name in CHOOSING:
