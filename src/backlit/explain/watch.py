@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..base.config import no_grad
 from ..base.errors import ArgumentError
+from ..base.extras import require
 from ..graph.tensor import Tensor
 from ..modes.compile import compile
 from ..ops.random import key as random_key
@@ -35,7 +37,8 @@ class Watch(Callback):
 
     A look is one forward and one backward pass over a batch of the training data; nothing of the training is changed
     by it, to the bit. Looks are taken at the beginning and then as often as the share allows; in a training that is
-    long enough to pay for compiling, they become one native plan.
+    long enough to pay for compiling, they become one native plan. With the package threadpoolctl, of the extra `train`,
+    they leave the cores to the training at once.
 
     Args:
         folder: of the run, where `watch.json` is written at the end of epochs; None for not at all.
@@ -62,6 +65,7 @@ class Watch(Callback):
         self.share, self.samples = share, samples
         self.record: Record | None = None
         self.spent = self._last_cost = 0.0
+        self._threads: Any = None
         self._looks: list[Look] = []
         self._facts: Findings | None = None
 
@@ -83,7 +87,7 @@ class Watch(Callback):
         goal = trainer.goal._replace(weighted=False)  # looks are at batches without their weights
         self._sight = Sight(trainer.model, goal, self._batch(trainer), trainer.seed)
         self._written = 0
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), self._one_thread():
             self._look(trainer)
             out, tape = self._sight.recorded(trainer.values())
         targets = trainer.data.read(np.arange(min(trainer.data.size, 2048)), 0)[-2 if trainer.weighted else -1]
@@ -122,6 +126,15 @@ class Watch(Callback):
             told = "; ".join(map(_named, roots))
             print(f"Watched: {told}." + (f" See backlit doctor {self.folder}" if self.folder else ""), flush=True)
 
+    def _one_thread(self) -> AbstractContextManager[Any]:
+        """NumPy's products in this thread alone: others of theirs would spin for a while beside the training's."""
+        if self._threads is None:
+            try:
+                self._threads = require("threadpoolctl", "train").ThreadpoolController()
+            except ImportError:  # looks cost more then
+                return nullcontext()
+        return self._threads.limit(limits=1, user_api="blas")
+
     def _affords(self, cost: float) -> bool:
         return self.spent + cost <= (perf_counter() - self._begun) * self.share
 
@@ -141,7 +154,7 @@ class Watch(Callback):
         self._update = trainer.optimizer.update
         state = trainer.running_state
         figures = self._native or self._figures
-        with no_grad(), np.errstate(all="ignore"):
+        with no_grad(), np.errstate(all="ignore"), self._one_thread():
             batch = tuple(Tensor(x) for x in self._batch(trainer)) if self._looks else self._sight.batch
             found = figures(trainer.values(), state.optimizer, batch, random_key(trainer.seed))
         snapshot: Snapshot = self._sight.probe.snapshot(found, state.step.item())
