@@ -84,13 +84,16 @@ def test_a_training_that_goes_on_keeps_its_looks(tmp_path: Path) -> None:
     assert after.looks[-1].snapshot.step == 80
 
 
-def test_planted_faults_are_told_once_at_the_end(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_is_wrong_is_told_at_the_end_where_progress_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     model = nn.Sequential(nn.Dense(16, "relu"), nn.Dense(2)).build((8,), key=0)
     model.load_values({"0.bias": np.full(16, -100.0, np.float32)})
     seen = bl.watch(tmp_path)
     fitted(seen, model=model)
     assert [(v.fault, v.layer) for v in seen.verdicts if not v.because] == [("dead units", "0")]
-    assert capsys.readouterr().out == f"Watched: dead units in 0. See backlit doctor {tmp_path}\n"
+    assert not capsys.readouterr().out
+    told = bl.watch(tmp_path)
+    model.fit(X, Y, callbacks=[told], epochs=2)
+    assert f"\nWatched: dead units in 0. See backlit doctor {tmp_path}\n" in capsys.readouterr().out
 
 
 def test_a_training_that_breaks_leaves_a_record(tmp_path: Path) -> None:

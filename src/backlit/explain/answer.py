@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from ..graph.node import Node
@@ -88,7 +89,9 @@ class Why(NamedTuple):
     @property
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say, as pairs of a word and a text."""
-        found = [("because" if i == 0 else "", text) for i, text in enumerate(self.evidence)]
+        counted = Counter(self.evidence)
+        said = [f"{text} ({many} times)" if many > 1 else text for text, many in counted.items()]
+        found = [("because" if i == 0 else "", text) for i, text in enumerate(said)]
         return [*found, ("mend", self.mend)] if self.mend else found
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from ..base.extras import require
 from ..graph.tensor import Tensor
 from ..modes.compile import compile
 from ..ops.random import key as random_key
-from ..train import Callback, Trainer
+from ..train import Callback, Progress, Trainer
 from .findings import Findings, Snapshot, Trial
 from .measuring import Sight
 from .record import Look, Record, histogram, record_of
@@ -113,7 +113,7 @@ class Watch(Callback):
             self._write()
 
     def end(self, trainer: Trainer) -> None:
-        """A last look, where it costs little beside what there was."""
+        """A last look, where it costs little beside what there was; what is wrong in a line, where progress is told."""
         if self._facts is None:
             return
         done = trainer.running_state.step.item() if trainer.state is not None else 0  # none where the loss broke
@@ -121,7 +121,7 @@ class Watch(Callback):
             self._look(trainer)
         self._judge(trainer)
         self._write()
-        if self.verdicts:
+        if self.verdicts and any(isinstance(c, Progress) for c in trainer.callbacks):
             roots = [v for v in self.verdicts if not v.because]
             told = "; ".join(map(_named, roots))
             print(f"Watched: {told}." + (f" See backlit doctor {self.folder}" if self.folder else ""), flush=True)
