@@ -133,3 +133,14 @@ def with_bias(path: str, value: float) -> Callable[[Any], Any]:
         model.load_values({path: np.full(tuple(old.shape), value, np.float32)})
 
     return change
+
+
+def sure_of(path: str, value: float, which: int = 0) -> Callable[[Any], Any]:
+    """For `of`: the bias of one class has this value, as in a checkpoint of another task."""
+
+    def change(model: Any) -> None:
+        bias = model.parameters()[path].numpy().copy()
+        bias[which] = value
+        model.load_values({path: bias})
+
+    return change

@@ -10,7 +10,7 @@ import backlit as bl
 from backlit import nn, optim
 from backlit.nn.initialisers import Normal
 
-from .case import Experiment, Planted, digits, images, of, raw_digits, with_bias
+from .case import Experiment, Planted, digits, images, of, raw_digits, sure_of, with_bias
 from .mlp import steep
 
 GOOD = "he_normal"
@@ -64,15 +64,6 @@ def few(n: int) -> dict[str, Any]:
     x, y, xv, yv = digits()
     shape = lambda a: a.reshape(-1, 1, 8, 8)
     return {"arrays": (shape(x[:n]), y[:n]), "validation": (shape(xv), yv)}
-
-
-def last_bias(value: float) -> Any:
-    def change(model: Any) -> None:
-        bias = model.parameters()["4.bias"].numpy().copy()
-        bias[3] = value
-        model.load_values({"4.bias": bias})
-
-    return change
 
 
 def ink(column: bool) -> tuple[Any, Any]:
@@ -210,7 +201,7 @@ CASES = [
         "cnn",
         "class collapse",
         (),
-        lambda s: of(small(), images(), s, optim.sgd(0.01), change=last_bias(25.0)),
+        lambda s: of(small(), images(), s, optim.sgd(0.01), change=sure_of("4.bias", 25.0, 3)),
         lambda s: of(small(), images(), s, optim.sgd(0.01)),
         before=20,
     ),

@@ -10,7 +10,7 @@ import backlit as bl
 from backlit import nn, optim
 from backlit.nn.initialisers import Normal, Uniform
 
-from .case import Experiment, Planted, digits, of, plane, raw_digits, scaled, table, with_bias
+from .case import Experiment, Planted, digits, of, plane, raw_digits, scaled, sure_of, table, with_bias
 from .forgotten import Cut, Forgetful, Gained
 
 Dense = nn.Dense
@@ -109,17 +109,6 @@ def noisy_moons(n: int, seed: int = 0) -> tuple[Any, Any]:
     """Moons that overlap: who learns each point learns noise."""
     found = bl.data.load("moons", samples=4 * n, noise=0.35, seed=seed)
     return found.train.x[:n], found.train.y[:n]
-
-
-def first_class(path: str, value: float) -> Any:
-    """For `of`: the bias of the first class is large, as of a checkpoint of another task."""
-
-    def change(model: Any) -> None:
-        bias = model.parameters()[path].numpy().copy()
-        bias[0] = value
-        model.load_values({path: bias})
-
-    return change
 
 
 HELD = optim.sgd(0.1)
@@ -463,7 +452,7 @@ CASES = [
         "mlp",
         "class collapse",
         (),
-        lambda s: of(two(), xy(), s, optim.sgd(0.01), change=first_class("2.bias", 30.0)),
+        lambda s: of(two(), xy(), s, optim.sgd(0.01), change=sure_of("2.bias", 30.0)),
         lambda s: of(two(), xy(), s, optim.sgd(0.01)),
         before=20,
     ),

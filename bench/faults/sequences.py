@@ -10,7 +10,7 @@ import backlit as bl
 from backlit import nn, optim
 from backlit.nn.initialisers import Normal
 
-from .case import Experiment, Planted, digits, of, rows, text, with_bias
+from .case import Experiment, Planted, digits, of, rows, sure_of, text, with_bias
 
 
 def pixels() -> tuple[Any, Any]:
@@ -139,15 +139,6 @@ def gates(value: float) -> Any:
 def hidden_bias(value: float) -> Any:
     """For `of`: the inner biases of the first block's feed-forward part."""
     return with_bias("2.blocks.0.feed_forward.inner.bias", value)
-
-
-def last_bias(path: str, value: float) -> Any:
-    def change(model: Any) -> None:
-        bias = model.parameters()[path].numpy().copy()
-        bias[0] = value
-        model.load_values({path: bias})
-
-    return change
 
 
 def frozen(seed: int, held: bool) -> Experiment:
@@ -311,7 +302,7 @@ CASES = [
         "transformer",
         "class collapse",
         (),
-        lambda s: of(gpt(letters()), words(), s, change=last_bias("3.bias", 40.0)),
+        lambda s: of(gpt(letters()), words(), s, change=sure_of("3.bias", 40.0)),
         lambda s: of(gpt(letters()), words(), s),
         before=20,
     ),
