@@ -15,14 +15,19 @@ OFFLINE = (
 )  # fmt: skip
 
 
+def chromium() -> str | None:
+    """Where the browser is."""
+    return next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    found = chromium()
     if found is None:
         message = "no Chromium: `make browser` installs it"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=list(OFFLINE))
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=found, args=list(OFFLINE))
+        yield launched
+        launched.close()
